@@ -1,0 +1,159 @@
+#pragma once
+// What the engine and coffer-shim say to each other: one JSON object a SOCK_SEQPACKET message, with
+// descriptors as SCM_RIGHTS. Plain data, safe from any thread.
+//
+// The engine starts `coffer-shim BUNDLE` with its end of a socket pair as descriptor 3, or connects
+// to BUNDLE/shim.sock after a restart (the newest connection wins). The first message from the shim
+// on every connection is a Hello. Every request carries a `seq` and is answered by one Reply with
+// the same; events come in between with no `seq`.
+//
+//   BUNDLE/config.json   written by the engine: the OCI spec; process.terminal, consoleSize,
+//                        linux.cgroupsPath count
+//   BUNDLE/shim.sock     made by the shim once it has started the container
+//   BUNDLE/exit.json     ExitRecord, written before Exited is sent
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/result.hpp"
+
+namespace coffer::shim {
+
+// A client's connection, given to the shim for good. Not a tty: output goes in stdcopy frames.
+// Half-close by the client is the end of its standard input.
+struct Client {
+    bool use_stdin = false;
+    bool use_stdout = false;
+    bool use_stderr = false;
+    std::string detach_keys;  // docker's text, "ctrl-p,ctrl-q"; empty: the default
+    std::string early;        // bytes that came with the client's request (any bytes)
+};
+
+struct LogFile {
+    std::string path;                          // empty: no log is kept
+    std::int64_t max_size = 10 * 1024 * 1024;  // bytes; -1: no rotation
+    std::int64_t max_files = 3;
+};
+
+// fds: [userns] [netns] [seccomp] as flagged, then one socket for each client. No more than
+// kMaxClientsOnStart clients; others follow by Attach.
+struct Start {
+    std::string id;
+    std::vector<std::string> lower_dirs;  // of the overlay, top first; empty: spec.root.path is it
+    std::string upper_dir;                // holds diff/ and work/
+    LogFile log;
+    bool open_stdin = false;  // false: standard input is /dev/null (a tty always has one)
+    bool stdin_once = false;  // the end of the first client's input ends the container's
+    bool has_userns = false;
+    bool has_netns = false;
+    bool has_seccomp = false;  // a file or memfd with the compiled filter
+    std::vector<Client> clients;
+};
+constexpr std::size_t kMaxClientsOnStart = 12;
+
+struct Attach {           // fds: the client's socket
+    std::string exec_id;  // empty: the container; a running exec otherwise
+    Client client;
+};
+
+// fds: [seccomp] as flagged, then the client's socket when there is a client.
+struct Exec {
+    std::string exec_id;
+    std::string process;  // the OCI process object as JSON text; terminal and consoleSize count
+    bool has_seccomp = false;
+    bool open_stdin = false;  // false: /dev/null
+    std::optional<Client> client;
+};
+
+struct Resize {
+    std::string exec_id;  // empty: the container
+    std::uint16_t rows = 0;
+    std::uint16_t columns = 0;
+};
+
+struct Signal {
+    std::string exec_id;  // empty: the container
+    int number = 0;
+    bool all = false;  // every process of the cgroup
+};
+
+// The exit is known and recorded: the shim need not linger.
+struct Forget {};
+
+using Request = std::variant<Start, Attach, Exec, Resize, Signal, Forget>;
+
+// Answers Start and Exec with the process made; others leave it empty. `code` of an error of Start
+// and Exec is docker's: 125 (set-up), 126 (cannot be executed), 127 (not found).
+struct Reply {
+    std::uint64_t seq = 0;
+    bool ok = false;
+    int code = 0;
+    std::string message;
+    int pid = 0;
+};
+
+struct ExitRecord {
+    int exit_code = 0;  // a shell's: 128 + signal
+    int signal = 0;     // 0: it exited by itself
+    bool oom_killed = false;
+    std::string finished_at;  // RFC 3339, nanoseconds
+};
+
+enum class State : std::uint8_t { Empty, Running, Exited };
+struct ExecState {
+    std::string exec_id;
+    int pid = 0;
+};
+struct Hello {
+    State state = State::Empty;
+    int pid = 0;
+    std::string started_at;
+    std::optional<ExitRecord> exit;  // when Exited
+    std::vector<ExecState> execs;    // those that run
+};
+struct Exited {
+    ExitRecord record;
+};
+struct ExecExited {
+    std::string exec_id;
+    int exit_code = 0;
+};
+// A client left by its detach keys.
+struct Detached {
+    std::string exec_id;
+};
+struct Oom {};
+
+using FromShim = std::variant<Reply, Hello, Exited, ExecExited, Detached, Oom>;
+
+struct Envelope {
+    std::uint64_t seq = 0;
+    Request request;
+};
+
+std::string encode(const Envelope& envelope);
+Result<Envelope> decode_request(std::string_view text);
+std::string encode(const FromShim& message);
+Result<FromShim> decode_from_shim(std::string_view text);
+
+std::string encode(const ExitRecord& record);
+Result<ExitRecord> decode_exit_record(std::string_view text);
+
+// `coffer-shim namespaces` with a SOCK_SEQPACKET as descriptor 3: each "{"base":N}" is answered by
+// "{"ok":true}" with [userns, netns], or {"ok":false,"message":...}.
+struct NamespacesRequest {
+    std::uint32_t base = 0;
+};
+struct NamespacesReply {
+    bool ok = false;
+    std::string message;
+};
+std::string encode(const NamespacesRequest& request);
+Result<NamespacesRequest> decode_namespaces_request(std::string_view text);
+std::string encode(const NamespacesReply& reply);
+Result<NamespacesReply> decode_namespaces_reply(std::string_view text);
+
+}  // namespace coffer::shim

@@ -1,0 +1,169 @@
+#pragma once
+// A container's control group behind one interface, with cgroup v2 and cgroup v1 back ends. On a
+// hybrid machine (v1 controllers beside an empty v2 hierarchy) v1 is used. A Cgroup belongs to one
+// thread; the free functions are safe from any thread.
+//
+// Paths: "/coffer/<id>" lies below the root of what is mounted; a relative path lies below our own
+// cgroup. Every limit that cannot be applied is an error naming the file and the value.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sys/fd.hpp"
+
+namespace coffer::sys::cgroup {
+
+struct DeviceRule {
+    bool allow = false;
+    char type = 'a';                    // 'a' all, 'b' block, 'c' character
+    std::optional<std::int64_t> major;  // nullopt: any
+    std::optional<std::int64_t> minor;
+    std::string access;  // of "rwm"; empty: all three
+};
+
+struct DeviceValue {
+    std::uint64_t major = 0;
+    std::uint64_t minor = 0;
+    std::uint64_t value = 0;
+};
+
+// Absent means: leave the kernel's default (create) or what is set (update). -1 lifts a limit.
+struct Limits {
+    std::optional<std::int64_t> memory;       // bytes
+    std::optional<std::int64_t> memory_swap;  // bytes of memory and swap together
+    std::optional<std::int64_t> memory_reservation;
+    std::optional<std::uint64_t> memory_swappiness;  // v1 only
+    std::optional<bool> disable_oom_killer;          // v1 only
+    std::optional<std::uint64_t> cpu_shares;         // v1 scale, 2 to 262144
+    std::optional<std::int64_t> cpu_quota;           // microseconds in a period
+    std::optional<std::uint64_t> cpu_period;         // microseconds
+    std::optional<std::int64_t> cpu_rt_runtime;      // v1 only
+    std::optional<std::uint64_t> cpu_rt_period;      // v1 only
+    std::string cpus;                                // "0-2,7"; empty: all of the parent
+    std::string mems;
+    std::optional<std::int64_t> pids;
+    std::optional<std::uint16_t> blkio_weight;  // v1 scale, 10 to 1000
+    std::vector<DeviceValue> blkio_weight_device;
+    std::vector<DeviceValue> read_bps;
+    std::vector<DeviceValue> write_bps;
+    std::vector<DeviceValue> read_iops;
+    std::vector<DeviceValue> write_iops;
+    std::vector<std::pair<std::string, std::uint64_t>> hugetlb;         // page size ("2MB"), bytes
+    std::optional<std::uint32_t> net_class_id;                          // v1 only
+    std::vector<std::pair<std::string, std::uint32_t>> net_priorities;  // v1 only
+    std::vector<std::pair<std::string, std::string>> unified;           // v2 only: file, value
+    std::vector<DeviceRule> devices;  // in order, the last match wins; empty: not restricted
+};
+
+struct Stats {
+    struct Row {  // a line of a blkio file; op is "Read", "Write", "Sync", "Total", ...
+        std::uint64_t major = 0;
+        std::uint64_t minor = 0;
+        std::string op;
+        std::uint64_t value = 0;
+    };
+    std::uint64_t cpu_ns = 0;
+    std::uint64_t cpu_user_ns = 0;
+    std::uint64_t cpu_system_ns = 0;
+    std::vector<std::uint64_t> cpu_per_cpu_ns;  // v1 only
+    std::uint64_t periods = 0;
+    std::uint64_t throttled_periods = 0;
+    std::uint64_t throttled_ns = 0;
+    std::uint64_t memory_usage = 0;
+    std::uint64_t memory_max_usage = 0;                              // v1 only
+    std::uint64_t memory_limit = 0;                                  // UINT64_MAX: none
+    std::uint64_t memory_failures = 0;                               // how often the limit was hit
+    std::vector<std::pair<std::string, std::uint64_t>> memory_stat;  // memory.stat as it is
+    std::uint64_t pids = 0;
+    std::uint64_t pids_limit = 0;  // 0: none
+    std::vector<Row> io_service_bytes;
+    std::vector<Row> io_serviced;
+};
+
+// The machine's hierarchies, as far as this process sees them.
+struct Layout {
+    struct Hierarchy {
+        std::vector<std::string> controllers;  // "cpu", "cpuacct"; "name=systemd" for named ones
+        std::string mount_point;
+        std::string own_path;  // our own cgroup, below mount_point; "/" for its root
+    };
+    int version = 0;            // 1, 2, or 0 when nothing is mounted
+    std::vector<Hierarchy> v1;  // version 1: each with at least one controller or name
+    Hierarchy unified;          // version 2
+    bool has(const std::string& controller) const;
+};
+// Pure: from the texts of /proc/self/mountinfo and /proc/self/cgroup.
+Result<Layout> parse_layout(std::string_view mountinfo, std::string_view own_cgroups);
+// Detected once per process.
+const Layout& host_layout();
+
+// Moves a process that was cloned into the group with nothing but system calls; made beforehand.
+class JoinPlan {
+  public:
+    JoinPlan() = default;
+    explicit JoinPlan(std::vector<Fd> procs) : procs_(std::move(procs)) {}
+    // Async-signal-safe. 0, or the errno of the first hierarchy that refused the caller.
+    int join_self_in_child() const noexcept;
+
+  private:
+    std::vector<Fd> procs_;
+};
+
+class Backend;
+
+// Owns the folders: the destructor kills what runs inside and removes them, unless release()d.
+class Cgroup {
+  public:
+    // Makes the group with its parents and applies the limits. An existing group is taken over
+    // when no process is in it (left by a crash), otherwise Conflict.
+    static Result<Cgroup> create(const std::string& path, const Limits& limits,
+                                 const Layout& layout = host_layout());
+    // An existing group, borrowed: the result is released already.
+    static Result<Cgroup> open(const std::string& path, const Layout& layout = host_layout());
+
+    Cgroup() noexcept;
+    ~Cgroup();
+    Cgroup(Cgroup&& other) noexcept;
+    Cgroup& operator=(Cgroup&& other) noexcept;
+    Cgroup(const Cgroup&) = delete;
+    Cgroup& operator=(const Cgroup&) = delete;
+    explicit operator bool() const { return backend_ != nullptr; }
+    void release() { owned_ = false; }
+
+    const std::string& path() const { return path_; }
+    Result<void> add_process(int pid) const;
+    Result<JoinPlan> join_plan() const;
+    // For CLONE_INTO_CGROUP: a descriptor of the folder on v2, empty on v1 (use join_plan).
+    Result<Fd> clone_fd() const;
+
+    Result<void> update(const Limits& limits) const;
+    Result<void> freeze() const;
+    Result<void> thaw() const;
+    // SIGKILL for every process of the group and of the groups below, also for those that are
+    // being born; a frozen group is thawed.
+    Result<void> kill_all() const;
+    Result<void> signal_all(int number) const;
+    Result<std::vector<int>> pids() const;  // with the groups below
+    Result<Stats> stats() const;
+    // How many processes the OOM killer has taken.
+    Result<std::uint64_t> oom_kills() const;
+    // A descriptor that reports an OOM kill: EPOLLIN on v1 (an eventfd, read it), EPOLLPRI |
+    // EPOLLIN on v2 (an inotify of memory.events, read it). Compare oom_kills() afterwards. Empty
+    // without a memory controller.
+    Result<Fd> oom_events() const;
+    // Kills, waits for the processes to go and removes the folders, the ones below first. Absent
+    // is success.
+    Result<void> remove();
+
+  private:
+    Cgroup(std::string path, std::unique_ptr<Backend> backend, bool owned);
+    std::string path_;
+    std::unique_ptr<Backend> backend_;
+    bool owned_ = false;
+};
+
+}  // namespace coffer::sys::cgroup
