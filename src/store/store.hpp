@@ -1,0 +1,63 @@
+#pragma once
+// Store: the engine's disk, opened as one: database, blobs, layers, images and the containers'
+// writable layers. Safe from any thread.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "store/content.hpp"
+#include "store/database.hpp"
+#include "store/gc.hpp"
+#include "store/images.hpp"
+#include "store/layers.hpp"
+#include "store/paths.hpp"
+
+namespace coffer::store {
+
+struct StoreOptions {
+    std::string data_root;
+    // How layers are unpacked; empty: by the coffer-unpack that lies beside this program.
+    archive::Unpacker unpacker;
+};
+
+class Store {
+  public:
+    // One process at a time (Conflict otherwise). Removes what a crash left behind, except for
+    // containers: see sweep_containers.
+    static Result<std::unique_ptr<Store>> open(StoreOptions options);
+    ~Store();
+    Store(const Store&) = delete;
+    Store& operator=(const Store&) = delete;
+    Store(Store&&) = delete;
+    Store& operator=(Store&&) = delete;
+
+    const Paths& paths() const;
+    Database& database();
+    Content& content();
+    Layers& layers();
+    Images& images();
+
+    // Hold before asking content().has() or layers().has(), so that the answer stays true.
+    std::unique_ptr<Lease> lease();
+
+    // containers/<id> with diff/ and work/ in it, for overlayfs on top of `chain_id` (empty: no
+    // layer), whose layers stay until remove_writable; gives its path.
+    Result<std::string> create_writable(std::string_view id, std::string_view chain_id);
+    // Removes containers/<id> with all that is in it, and layers that only it used; absent is
+    // success.
+    Result<void> remove_writable(std::string_view id);
+    // At start, once the engine knows its containers: removes the folders of all others.
+    Result<void> sweep_containers(const std::vector<std::string>& known);
+
+    Result<StoreCheck> check(const std::vector<std::string>& known_containers);
+
+  private:
+    struct Impl;
+    explicit Store(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace coffer::store
