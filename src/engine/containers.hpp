@@ -1,0 +1,143 @@
+#pragma once
+// Containers: their whole life, from create to remove, as Docker means it. Names and id prefixes
+// are accepted wherever a container is named. Safe from any thread: slow work is done on a claimed
+// transition, never under a lock; list and inspect read snapshots.
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/container.hpp"
+#include "base/sync.hpp"
+#include "engine/filters.hpp"
+#include "logs/json_file.hpp"
+#include "sys/fd.hpp"
+
+namespace coffer::engine {
+
+struct Core;  // the services that the engine's objects share: engine/core.hpp
+
+// Somebody waits for a container to end. fd() becomes readable when result() is there.
+class Waiter {
+  public:
+    explicit Waiter(sys::Fd wake) : wake_(std::move(wake)) {}
+    int fd() const { return wake_.get(); }
+    std::optional<api::WaitResponse> result();
+    void finish(api::WaitResponse response);
+
+  private:
+    sys::Fd wake_;
+    Sync<std::optional<api::WaitResponse>> result_;
+};
+
+enum class WaitCondition { NotRunning, NextExit, Removed };
+
+struct AttachOptions {
+    bool stdin_open = false;
+    bool stdout_open = false;
+    bool stderr_open = false;
+    bool stream = false;
+    bool logs = false;
+    std::string detach_keys;  // docker's syntax; empty: the default
+};
+
+// A validated attach: what the HTTP side must know before it upgrades the connection.
+struct AttachTicket {
+    std::string id;
+    bool tty = false;
+    AttachOptions options;
+};
+
+struct LogOptions {
+    bool stdout_wanted = false;
+    bool stderr_wanted = false;
+    logs::ReadOptions read;  // follow, tail, since, until
+};
+
+struct RemoveOptions {
+    bool force = false;
+    bool volumes = false;
+};
+
+struct ListOptions {
+    bool all = false;
+    bool size = false;
+    int limit = 0;  // > 0: the newest, stopped ones too
+    Filters filters;
+};
+
+class Containers {
+  public:
+    explicit Containers(Core& core);
+    ~Containers();
+    Containers(const Containers&) = delete;
+    Containers& operator=(const Containers&) = delete;
+    Containers(Containers&&) = delete;
+    Containers& operator=(Containers&&) = delete;
+
+    // Loads what the database knows, joins the shims that live, and settles the rest. Called once,
+    // before any other function.
+    Result<void> recover();
+
+    // `name` may be empty: one is made up. NotFound when the image is absent (the client pulls).
+    Result<api::ContainerCreateResponse> create(const std::string& name,
+                                                const api::ContainerCreateRequest& request);
+    Result<std::vector<api::ContainerSummary>> list(const ListOptions& options) const;
+    Result<api::ContainerInspect> inspect(const std::string& name, bool with_size) const;
+    // NotModified when it runs already. Error codes of the program: see ExitCode in shim/protocol.
+    Result<void> start(const std::string& name);
+    // nullopt for a signal or time means the container's own (StopSignal, StopTimeout); a negative
+    // time waits for ever. NotModified when it does not run.
+    Result<void> stop(const std::string& name, std::optional<std::string> signal,
+                      std::optional<int> seconds);
+    Result<void> restart(const std::string& name, std::optional<std::string> signal,
+                         std::optional<int> seconds);
+    Result<void> kill(const std::string& name, const std::string& signal);
+    Result<void> pause(const std::string& name);
+    Result<void> unpause(const std::string& name);
+    Result<void> rename(const std::string& name, const std::string& new_name);
+    Result<void> resize(const std::string& name, unsigned height, unsigned width);
+    Result<void> remove(const std::string& name, const RemoveOptions& options);
+    Result<std::vector<std::string>> prune(const Filters& filters);
+    Result<api::TopResponse> top(const std::string& name, const std::string& ps_args) const;
+
+    Result<std::shared_ptr<Waiter>> wait(const std::string& name, WaitCondition condition);
+
+    // Attach in two steps: check, then (after the upgrade) hand the connection over. The stream
+    // goes to the shim and outlives this engine; `early` are bytes already read from the client.
+    Result<AttachTicket> prepare_attach(const std::string& name,
+                                        const AttachOptions& options) const;
+    Result<void> attach(const AttachTicket& ticket, sys::Fd connection, std::string early);
+
+    // Whether the container has a terminal decides the framing; `each` returns false to stop.
+    // `interrupted` is polled by a following reader: the client's connection.
+    Result<bool> has_tty(const std::string& name) const;
+    Result<void> read_logs(const std::string& name, const LogOptions& options,
+                           const Cancel& interrupted,
+                           const std::function<bool(const logs::Record&)>& each) const;
+
+    // Ids of containers that use an image, for the image store's conflict checks.
+    struct ImageUse {
+        std::string container;
+        bool running = false;
+    };
+    std::vector<ImageUse> users_of_image(const std::string& image_id) const;
+
+    // Number of containers by state, for info.
+    struct Counts {
+        int running = 0;
+        int paused = 0;
+        int stopped = 0;
+    };
+    Counts counts() const;
+
+    struct Impl;
+    Impl& impl() { return *impl_; }
+
+  private:
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace coffer::engine
