@@ -1,0 +1,140 @@
+#pragma once
+// Networks: the default bridge, `host`, `none` and user-defined bridge networks, with addresses,
+// endpoints, firewall and published ports. Safe from any thread; no lock is held while the kernel
+// wires an endpoint.
+//
+// Order of use: open(), then restore() once for every running container, then start().
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "network/ipam.hpp"
+#include "network/portmap.hpp"
+#include "network/records.hpp"
+
+namespace coffer::network {
+
+struct Config {
+    std::string bridge = "coffer0";  // "none": no default bridge network
+    std::string bip;                 // "10.1.0.1/24"; empty: the first free default pool
+    std::vector<AddressPool> default_address_pools;  // empty: docker's
+    std::string publish_address = "127.0.0.1";       // for a port that names no address
+    bool icc = false;  // containers on the default bridge may talk to each other
+    unsigned mtu = 0;  // 0: that of the interface with the default route, at most 1500
+};
+
+// One network as it is kept and shown. Only `bridge` networks have subnets.
+struct Network {
+    std::string id;
+    std::string name;
+    std::string driver;  // "bridge", "host" or "null"
+    std::string scope = "local";
+    std::string created;  // RFC 3339
+    bool internal = false;
+    bool attachable = false;
+    bool masquerade = true;
+    bool icc = true;
+    unsigned mtu = 0;
+    std::string bridge;  // interface name on the host
+    std::vector<SubnetConfig> subnets;
+    std::map<std::string, std::string> options;
+    std::map<std::string, std::string> ipam_options;
+    std::map<std::string, std::string> labels;
+};
+
+struct NetworkSpec {
+    std::string name;
+    std::string driver;  // empty: bridge
+    bool internal = false;
+    bool attachable = false;
+    bool enable_ipv6 = false;           // refused: not implemented
+    std::vector<SubnetConfig> subnets;  // empty, or without a subnet: from the default pools
+    std::map<std::string, std::string> options;
+    std::map<std::string, std::string> ipam_options;
+    std::map<std::string, std::string> labels;
+};
+
+// A container's place in a network. The engine keeps it with the container (encode/decode) and
+// gives it back to restore() or release().
+struct Endpoint {
+    std::string id;
+    std::string network_id;
+    std::string network_name;
+    std::string container_id;
+    std::string container_name;
+    std::string ifname;       // in the container: eth0, eth1, ...
+    std::string host_ifname;  // the other end, a port of the bridge
+    std::string ip;           // empty on host and none
+    unsigned prefix = 0;
+    std::string gateway;
+    std::string mac;
+    std::vector<std::string> aliases;
+    std::vector<PublishedPort> ports;
+};
+std::string encode(const Endpoint& endpoint);
+Result<Endpoint> decode_endpoint(std::string_view text);
+
+struct ConnectOptions {
+    std::string container_id;
+    std::string container_name;
+    int netns_fd = -1;            // borrowed
+    std::string ifname = "eth0";  // not taken yet in that namespace
+    std::string ip;               // empty: the next free one
+    std::string mac;              // empty: made from the address
+    std::vector<std::string> aliases;
+    // Whether the default route goes here: the first network that has a gateway.
+    bool default_route = true;
+};
+
+class Networks {
+  public:
+    // Loads what is recorded; makes host, none and the default bridge where absent. Touches no
+    // interface and no firewall rule yet.
+    static Result<std::unique_ptr<Networks>> open(Config config, Records& records);
+    ~Networks();
+    Networks(const Networks&) = delete;
+    Networks& operator=(const Networks&) = delete;
+    Networks(Networks&&) = delete;
+    Networks& operator=(Networks&&) = delete;
+
+    // Recovery: the endpoint of a running container, with its published ports.
+    Result<void> restore(const Endpoint& endpoint);
+    // Makes or repairs the bridges, replaces the firewall table by what is known, and removes
+    // interfaces of endpoints that are not.
+    Result<void> start();
+
+    // By id, name or unique id prefix, in docker's order. NotFound: "network X not found".
+    Result<Network> get(const std::string& reference) const;
+    std::vector<Network> list() const;
+    std::vector<Endpoint> endpoints(const std::string& network_id) const;
+    Result<Network> create(const NetworkSpec& spec);
+    // Forbidden while it has endpoints or is predefined.
+    Result<Network> remove(const std::string& reference);
+
+    // Wires a container to a network of driver bridge: veth pair, address, route, all up.
+    Result<Endpoint> connect(const std::string& reference, const ConnectOptions& options);
+    // Publishes ports of an endpoint; on success they are in endpoint.ports.
+    Result<void> publish(Endpoint& endpoint, const std::vector<PortRequest>& ports);
+    // The container has ended: its ports and address are free again. The interfaces go with the
+    // namespace, in the kernel's own time. Never fails and never waits for the kernel.
+    void release(const Endpoint& endpoint);
+    // The container goes on running without this network.
+    Result<void> disconnect(const Endpoint& endpoint);
+    // A renamed container, as inspect shows it.
+    void rename(const std::string& container_id, const std::string& container_name);
+
+    // What `host-gateway` means: the address of the default bridge.
+    std::string host_gateway() const;
+
+  private:
+    struct Impl;
+    explicit Networks(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace coffer::network
