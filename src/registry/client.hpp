@@ -1,0 +1,70 @@
+#pragma once
+// A registry as a client sees it: authenticated GETs below /v2/ of one host, with redirects,
+// retries, the plain-HTTP fallback of insecure registries, and blobs that resume where they broke
+// off. Credentials are bound to the host: a redirect elsewhere gets none. Safe from any thread.
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/sync.hpp"
+#include "registry/auth.hpp"
+#include "registry/config.hpp"
+#include "registry/transport.hpp"
+
+namespace coffer::registry {
+
+struct ClientOptions {
+    std::string host;  // as in a reference: "docker.io", "registry.example:5000"
+    Credentials credentials;
+    Config config;
+    TransportLimits limits;
+    std::chrono::milliseconds first_pause{250};  // before the second try; doubles each time
+};
+
+struct Reply {
+    long status = 0;
+    std::string url;
+    std::string body;
+    std::string content_type;
+    std::string digest;  // Docker-Content-Digest
+    std::string link;    // Link: the next page of a list
+    std::string authenticate;
+};
+
+class Client {
+  public:
+    // `cancel` must outlive the client.
+    Client(ClientOptions options, const Cancel& cancel);
+    ~Client();
+    Client(const Client&) = delete;
+    Client& operator=(const Client&) = delete;
+    Client(Client&&) = delete;
+    Client& operator=(Client&&) = delete;
+
+    // GET /v2/<path> of `repository`. Any status but 401-after-login, 429 and 5xx is an answer;
+    // those become one when the tries are used up.
+    Result<Reply> get(const std::string& repository, const std::string& path,
+                      const std::vector<std::string>& accept, std::size_t limit);
+    // The same for a whole address below the registry (the next page of a list).
+    using Sink = std::function<Result<void>(std::string_view)>;
+    // Streams a blob of exactly `size` bytes; each byte reaches the sink once, in order, however
+    // often the connection breaks.
+    Result<void> download(const std::string& repository, const std::string& digest,
+                          std::uint64_t size, const Sink& sink);
+
+  private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+// What a registry said went wrong, in docker's words: "manifest unknown: manifest unknown".
+struct RegistryError {
+    std::string code;  // "MANIFEST_UNKNOWN"; empty when the body was no error document
+    std::string text;
+};
+RegistryError parse_error(const Reply& reply);
+
+}  // namespace coffer::registry

@@ -1,0 +1,70 @@
+#pragma once
+// One HTTP/1.1 exchange over libcurl, with connections kept for the next one. No policy: no
+// redirect, no authentication, no retry. Safe from any thread; each exchange takes its own handle.
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/sync.hpp"
+#include "registry/config.hpp"
+
+namespace coffer::registry {
+
+struct HttpRequest {
+    std::string url;
+    std::vector<std::string> headers;  // "Name: value"
+    std::optional<std::string> form;   // makes it a POST of application/x-www-form-urlencoded
+    TlsFiles tls;
+    enum class Peer { Verified, Unverified } peer = Peer::Verified;
+    enum class Route { Environment, Direct } route = Route::Environment;  // proxies
+};
+
+struct HttpHead {
+    long status = 0;
+    std::map<std::string, std::string> headers;  // names in lower case; repeats joined by ", "
+
+    std::string header(const std::string& name) const;
+};
+
+struct TransportLimits {
+    std::chrono::milliseconds connect{30'000};
+    std::chrono::milliseconds stall{60'000};  // without a single byte
+};
+
+class Transport {
+  public:
+    explicit Transport(TransportLimits limits = {});
+    ~Transport();
+    Transport(const Transport&) = delete;
+    Transport& operator=(const Transport&) = delete;
+    Transport(Transport&&) = delete;
+    Transport& operator=(Transport&&) = delete;
+
+    // Called with each piece of the body; may block. Its error ends the exchange and is returned.
+    using BodySink = std::function<Result<void>(const HttpHead&, std::string_view)>;
+    // Fails with Unavailable when the connection failed or broke off: worth another try.
+    Result<HttpHead> perform(const HttpRequest& request, const BodySink& sink,
+                             const Cancel& cancel);
+
+  private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+// Absolute form of `reference` (a Location header) as seen from `base`.
+Result<std::string> resolve_url(const std::string& base, const std::string& reference);
+struct Origin {
+    std::string scheme;  // "http" or "https"
+    std::string host;    // with ":port" unless it is the scheme's own
+    bool operator==(const Origin&) const = default;
+};
+// Refuses other schemes than http and https, and user names in the address.
+Result<Origin> origin_of(const std::string& url);
+
+}  // namespace coffer::registry
