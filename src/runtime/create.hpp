@@ -1,0 +1,74 @@
+#pragma once
+// Making a container: create() assembles everything up to, but without, the execution of the
+// program; start() executes it. Single-threaded processes only (coffer-shim, coffer-oci).
+//
+//   caller ── clone ──> stage (init_stage.cpp)  host's namespaces, then its own mount namespace:
+//     │                   │                     rootfs from detached mounts; joins given namespaces
+//     │                   └─ clone3(CLONE_PARENT, new namespaces) ──> container init: a child of
+//     the │ <────── pid, console, ready ───────────────────────────────── caller; stage ends └─
+//     start ──────────────────────────────────────────────────> execve
+//
+// Nothing is mounted in the caller's mount namespace. The caller reaps `Created::pid`.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "oci/runtime_spec.hpp"
+#include "sys/cgroup.hpp"
+#include "sys/fd.hpp"
+
+namespace coffer::runtime {
+
+// Instead of spec.root.path: folders of layers, top first, below a folder that holds diff/ and
+// work/. With a user namespace all are id-mapped by it: the disk holds the container's ids.
+struct OverlayRootfs {
+    std::vector<std::string> lower_dirs;
+    std::string upper_dir;
+};
+
+// Borrowed descriptors that become 0, 1 and 2; -1: /dev/null. Not used with a terminal.
+struct Stdio {
+    int in = -1;
+    int out = -1;
+    int err = -1;
+};
+
+struct CreateOptions {
+    std::string id;
+    std::string bundle;  // an existing folder; relative paths of the spec start here
+    std::optional<OverlayRootfs> overlay;
+    int userns_fd = -1;  // borrowed; -1: as the spec says
+    int netns_fd = -1;
+    Stdio stdio;
+    const sys::cgroup::Cgroup* cgroup = nullptr;  // borrowed; nullptr: stay in the caller's
+    // Compiled linux.seccomp; must be given when the spec has one.
+    std::string seccomp_bpf;
+    // A listening SOCK_SEQPACKET socket on which init accepts its start, so that another process
+    // can give it (start_over_socket); -1: start() on the result does.
+    int start_listener_fd = -1;
+};
+
+struct Created {
+    int pid = -1;
+    sys::Fd pidfd;
+    sys::Fd console;  // master of the terminal, when the spec asks for one
+    sys::Fd sync;     // private to start()
+};
+
+Result<Created> create(const oci::Spec& spec, const CreateOptions& options);
+// Executes the program. An error that the kernel gives for execve comes back here; the process
+// then ends by itself and must be reaped.
+Result<void> start(Created& created);
+// The same through the socket that `start_listener_fd` listens on.
+Result<void> start_over_socket(const std::string& socket_path);
+
+// docker's exit status for an error of create, start and exec: 127 when the program was not found,
+// 126 when it cannot be executed, else 125.
+int exit_status_of(const Error& error);
+
+// The limits that linux.resources asks for.
+Result<sys::cgroup::Limits> limits_of(const oci::Spec& spec);
+
+}  // namespace coffer::runtime

@@ -1,0 +1,26 @@
+#pragma once
+// Another process in a running container: joins all its namespaces by pidfd and its cgroup, drops
+// to what `process` says and executes. The result is a child of the caller, who reaps it.
+// Single-threaded processes only.
+
+#include "runtime/create.hpp"
+
+namespace coffer::runtime {
+
+struct ExecOptions {
+    Stdio stdio;                                  // not used with process.terminal
+    const sys::cgroup::Cgroup* cgroup = nullptr;  // of the container
+    std::string seccomp_bpf;                      // of the container; empty: none
+    unsigned seccomp_flags = 0;
+};
+
+struct Executed {
+    int pid = -1;
+    sys::Fd pidfd;
+    sys::Fd console;
+};
+
+// Returns once the program is executed, or with why it is not (exit_status_of).
+Result<Executed> exec(int container_pidfd, const oci::Process& process, const ExecOptions& options);
+
+}  // namespace coffer::runtime

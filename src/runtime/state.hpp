@@ -1,0 +1,68 @@
+#pragma once
+// Where coffer-oci keeps what it knows about its containers. One thread; processes exclude each
+// other by the lock of a container.
+//
+//   <root>/<id>/             0700, made first, removed last
+//     state.json             written to a temporary, synced, renamed: old or new, never half
+//     start.sock             the container's init listens here until it has been started
+//     lock                   flock(2), held by every command that changes the container
+//   <root>/seccomp/          compiled filters (seccomp_cache.hpp)
+//
+// "creating" is a state.json without a pid; "created" is a live init with a start.sock; "running" a
+// live one without; "stopped" is everything else. A recycled pid is told by its start time.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sys/fd.hpp"
+#include "sys/file.hpp"
+
+namespace coffer::runtime {
+
+enum class Status : std::uint8_t { Creating, Created, Running, Paused, Stopped };
+const char* to_text(Status status);
+
+struct State {
+    std::string id;
+    std::string bundle;
+    std::string rootfs;
+    std::string oci_version;
+    int pid = 0;
+    std::uint64_t pid_start_time = 0;  // field 22 of /proc/PID/stat
+    std::string created;               // RFC 3339
+    std::string cgroup_path;           // empty: none of its own
+    std::uint32_t owner = 0;
+    std::vector<std::pair<std::string, std::string>> annotations;
+};
+
+// runc's grammar: 1 to 1024 of [A-Za-z0-9_+.-], neither "." nor "..".
+Result<void> check_id(const std::string& id);
+
+// <root>/<id>, locked.
+class StateFolder {
+  public:
+    // Conflict when the id is taken.
+    static Result<StateFolder> create(const std::string& root, const std::string& id);
+    // NotFound when there is no such container.
+    static Result<StateFolder> open(const std::string& root, const std::string& id);
+
+    const std::string& path() const { return path_; }
+    std::string start_socket() const { return path_ + "/start.sock"; }
+    Result<State> load() const;
+    Result<void> save(const State& state) const;
+    Result<void> remove();
+
+  private:
+    StateFolder(std::string path, sys::FileLock lock)
+        : path_(std::move(path)), lock_(std::move(lock)) {}
+    std::string path_;
+    sys::FileLock lock_;
+};
+
+// The start time of a live process; nullopt when there is none or it is a zombie.
+std::optional<std::uint64_t> live_start_time(int pid);
+Status status_of(const State& state, const std::string& folder);
+
+}  // namespace coffer::runtime

@@ -1,0 +1,79 @@
+#pragma once
+// The mount API of the kernel by descriptor: detached trees are plain Fds and vanish with them.
+// Nothing here takes a path that an untrusted process could redirect, but for the explicit source
+// of clone_tree(). Stateless; affects the mount namespace of the calling thread.
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sys/fd.hpp"
+
+namespace coffer::sys::mount {
+
+// Attributes of a mount, as in mount_setattr(2).
+constexpr std::uint64_t kReadOnly = 0x00000001;
+constexpr std::uint64_t kNoSuid = 0x00000002;
+constexpr std::uint64_t kNoDev = 0x00000004;
+constexpr std::uint64_t kNoExec = 0x00000008;
+constexpr std::uint64_t kAtimeMask = 0x00000070;
+constexpr std::uint64_t kRelatime = 0x00000000;
+constexpr std::uint64_t kNoAtime = 0x00000010;
+constexpr std::uint64_t kStrictAtime = 0x00000020;
+constexpr std::uint64_t kNoDirAtime = 0x00000080;
+constexpr std::uint64_t kNoSymlinkFollow = 0x00200000;
+
+enum class Propagation : std::uint8_t { Keep, Private, Slave, Shared, Unbindable };
+enum class Depth : std::uint8_t { One, Recursive };
+
+struct Attributes {
+    std::uint64_t set = 0;
+    std::uint64_t clear = 0;
+    Propagation propagation = Propagation::Keep;
+    int idmap_userns = -1;  // borrowed; -1: no id mapping
+    bool empty() const {
+        return set == 0 && clear == 0 && propagation == Propagation::Keep && idmap_userns < 0;
+    }
+};
+
+// A parameter of a file system: "size" = "64k", or a flag when there is no value.
+using Options = std::vector<std::pair<std::string, std::string>>;
+
+// A new file system, detached: fsopen, fsconfig, fsmount. The kernel's own words are part of the
+// error where it gives any.
+Result<Fd> create(const std::string& type, const Options& options, std::uint64_t attributes,
+                  const std::string& source = {});
+// A detached copy of the mount tree at dirfd/path (AT_FDCWD for a host path). An empty path means
+// dirfd itself.
+Result<Fd> clone_tree(int dirfd, const std::string& path, Depth depth);
+Result<void> set_attributes(int mount_fd, const Attributes& attributes, Depth depth);
+// Attaches a detached (or moves an attached) tree onto the folder or file `target_fd`.
+Result<void> attach(int mount_fd, int target_fd);
+// As mount(2) MS_SLAVE | MS_REC on "/": nothing mounted here reaches the namespace we came from.
+Result<void> isolate_propagation();
+// Detaches what is mounted at our working folder.
+Result<void> detach_working_folder();
+// Makes the working folder the root and drops the old one, without a path.
+Result<void> pivot_to_working_folder();
+
+// Overlay from folders by descriptor, detached (kernel 6.15 and newer; 6.13 for attached layers).
+// `lower_fds` top first. NotImplemented when the kernel cannot: then use overlay_by_path.
+Result<Fd> create_overlay(const std::vector<int>& lower_fds, int upper_fd, int work_fd,
+                          std::uint64_t attributes);
+// The same for older kernels: attaches the layers below `scratch_fd`, an empty folder that becomes
+// a tmpfs in our private mount namespace, mounts by short relative names and detaches them. Changes
+// the working folder. The upper descriptor holds "diff" and "work".
+Result<Fd> overlay_by_path(const std::vector<int>& lower_fds, int upper_parent_fd, int scratch_fd,
+                           std::uint64_t attributes);
+
+// statfs(2) of the file system behind a descriptor.
+struct FsInfo {
+    std::int64_t type = 0;
+    bool read_only = false;
+};
+Result<FsInfo> info(int fd);
+constexpr std::int64_t kProcMagic = 0x9fa0;
+constexpr std::int64_t kDevptsMagic = 0x1cd1;
+
+}  // namespace coffer::sys::mount
