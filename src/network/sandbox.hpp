@@ -3,10 +3,10 @@
 // clones: the small helper process `coffer-shim namespaces` makes each pair on request, and one
 // worker keeps a few ready. Safe from any thread.
 //
-// Wire format on the helper's SOCK_SEQPACKET descriptor 3, one message each way:
-//   request  {"base":1879048192,"count":65536}      ids 0..count-1 map to base..base+count-1
-//   reply    {} with two descriptors: user namespace, network namespace (owned by the former)
-//   reply    {"error":"text"} without descriptors
+// The helper's messages on its SOCK_SEQPACKET descriptor 3, one each way (shim/protocol.hpp):
+//   request  {"base":1879048192}              ids 0..65535 map to base..base+65535
+//   reply    {"ok":true} with two descriptors: user namespace, network namespace owned by it
+//   reply    {"ok":false,"message":"..."}
 // The helper ends when its descriptor 3 is closed.
 
 #include <cstdint>

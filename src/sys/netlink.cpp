@@ -1,0 +1,419 @@
+#include "sys/netlink.hpp"
+
+#include <linux/if_link.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/veth.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+#include <thread>
+
+namespace coffer::sys::netlink {
+namespace {
+
+// One request under construction: libnl's message, with the header of its family in front.
+class Request {
+  public:
+    template <class Header>
+    Request(int type, int flags, const Header& header)
+        : message_(::nlmsg_alloc_simple(type, NLM_F_REQUEST | flags)) {
+        if (message_ == nullptr) abort_at(__FILE__, __LINE__, "out of memory");
+        Header copy = header;
+        check(::nlmsg_append(message_, &copy, sizeof copy, NLMSG_ALIGNTO));
+    }
+    ~Request() { ::nlmsg_free(message_); }
+    Request(const Request&) = delete;
+    Request& operator=(const Request&) = delete;
+    Request(Request&&) = delete;
+    Request& operator=(Request&&) = delete;
+
+    Request& put(int attribute, const std::string& text) {
+        check(nla_put_string(message_, attribute, text.c_str()));
+        return *this;
+    }
+    Request& put(int attribute, std::uint32_t number) {
+        check(nla_put_u32(message_, attribute, number));
+        return *this;
+    }
+    Request& put_byte(int attribute, std::uint8_t number) {
+        check(nla_put_u8(message_, attribute, number));
+        return *this;
+    }
+    Request& put_bytes(int attribute, const void* bytes, std::size_t size) {
+        check(nla_put(message_, attribute, static_cast<int>(size), bytes));
+        return *this;
+    }
+    template <class Body>
+    Request& nest(int attribute, Body body) {
+        nlattr* start = nla_nest_start(message_, attribute);
+        if (start == nullptr) abort_at(__FILE__, __LINE__, "netlink message too long");
+        body();
+        nla_nest_end(message_, start);
+        return *this;
+    }
+    template <class Header>
+    Request& append(const Header& header) {
+        Header copy = header;
+        check(::nlmsg_append(message_, &copy, sizeof copy, NLMSG_ALIGNTO));
+        return *this;
+    }
+    std::string_view bytes() const {
+        const nlmsghdr* header = ::nlmsg_hdr(message_);
+        return {reinterpret_cast<const char*>(header), NLMSG_ALIGN(header->nlmsg_len)};
+    }
+
+  private:
+    static void check(int status) {
+        if (status < 0) abort_at(__FILE__, __LINE__, "netlink message too long");
+    }
+    nl_msg* message_;
+};
+
+std::array<unsigned char, 6> mac_bytes(const std::string& text) {
+    std::array<unsigned char, 6> mac{};
+    for (std::size_t i = 0; i < mac.size() && i * 3 + 2 <= text.size(); ++i)
+        mac[i] = static_cast<unsigned char>(std::stoul(text.substr(i * 3, 2), nullptr, 16));
+    return mac;
+}
+
+ifinfomsg link_header(int index = 0, bool up = false) {
+    ifinfomsg header{};
+    header.ifi_family = AF_UNSPEC;
+    header.ifi_index = index;
+    if (up) header.ifi_flags = header.ifi_change = IFF_UP;
+    return header;
+}
+
+Result<Fd> open_socket() {
+    Fd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+    if (!fd) return fail_errno("open a netlink socket");
+    const int on = 1;
+    // Error texts from the kernel, and errors without a copy of the whole request.
+    ::setsockopt(fd.get(), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);
+    ::setsockopt(fd.get(), SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on);
+    sockaddr_nl address{};
+    address.nl_family = AF_NETLINK;
+    if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+        return fail_errno("bind a netlink socket");
+    return fd;
+}
+
+Result<void> send_all(int fd, const std::string& bytes) {
+    sockaddr_nl kernel{};
+    kernel.nl_family = AF_NETLINK;
+    const ssize_t sent = ::sendto(fd, bytes.data(), bytes.size(), 0,
+                                  reinterpret_cast<sockaddr*>(&kernel), sizeof kernel);
+    if (sent < 0) return fail_errno("send netlink requests");
+    return {};
+}
+
+std::string kernel_text(nlmsghdr* header) {
+    if ((header->nlmsg_flags & NLM_F_ACK_TLVS) == 0) return {};
+    const std::size_t offset = sizeof(nlmsgerr);
+    const int length = static_cast<int>(header->nlmsg_len - NLMSG_HDRLEN - offset);
+    auto* first = reinterpret_cast<nlattr*>(static_cast<char*>(::nlmsg_data(header)) + offset);
+    const nlattr* text = ::nla_find(first, length, NLMSGERR_ATTR_MSG);
+    return text == nullptr ? std::string() : std::string(::nla_get_string(text));
+}
+
+// Reads one datagram and calls `each` for every message in it.
+template <class Each>
+Result<void> receive(int fd, std::string& buffer, Each each) {
+    buffer.resize(32 * 1024);
+    ssize_t count = 0;
+    do count = ::recv(fd, buffer.data(), buffer.size(), 0);
+    while (count < 0 && errno == EINTR);
+    if (count < 0) return fail_errno("receive netlink answers");
+    int left = static_cast<int>(count);
+    for (auto* header = reinterpret_cast<nlmsghdr*>(buffer.data()); ::nlmsg_ok(header, left) != 0;
+         header = ::nlmsg_next(header, &left))
+        each(header);
+    return {};
+}
+
+constexpr int kMaxAttribute = 64;
+using Attributes = std::array<nlattr*, kMaxAttribute + 1>;
+template <class Header>
+Attributes attributes_of(nlmsghdr* header) {
+    Attributes found{};
+    ::nlmsg_parse(header, sizeof(Header), found.data(), kMaxAttribute, nullptr);
+    return found;
+}
+std::uint32_t address_of(const nlattr* attribute) {
+    return attribute == nullptr ? 0 : ntohl(::nla_get_u32(attribute));
+}
+
+Link parse_link(nlmsghdr* header) {
+    const auto* info = static_cast<const ifinfomsg*>(::nlmsg_data(header));
+    const Attributes found = attributes_of<ifinfomsg>(header);
+    Link link;
+    link.index = info->ifi_index;
+    link.up = (info->ifi_flags & IFF_UP) != 0;
+    if (found[IFLA_IFNAME] != nullptr) link.name = ::nla_get_string(found[IFLA_IFNAME]);
+    if (found[IFLA_MASTER] != nullptr)
+        link.master = static_cast<int>(::nla_get_u32(found[IFLA_MASTER]));
+    if (found[IFLA_MTU] != nullptr) link.mtu = ::nla_get_u32(found[IFLA_MTU]);
+    if (found[IFLA_LINKINFO] != nullptr) {
+        std::array<nlattr*, IFLA_INFO_MAX + 1> kinds{};
+        ::nla_parse_nested(kinds.data(), IFLA_INFO_MAX, found[IFLA_LINKINFO], nullptr);
+        if (kinds[IFLA_INFO_KIND] != nullptr) link.kind = ::nla_get_string(kinds[IFLA_INFO_KIND]);
+    }
+    return link;
+}
+
+// Sends one request and hands every message of its answer to `each`.
+template <class Each>
+Result<void> query(int fd, std::uint32_t sequence, const Request& request, Each each) {
+    std::string bytes(request.bytes());
+    reinterpret_cast<nlmsghdr*>(bytes.data())->nlmsg_seq = sequence;
+    TRY(send_all(fd, bytes));
+    std::string buffer;
+    int error = 0;
+    for (bool done = false; !done;) {
+        TRY(receive(fd, buffer, [&](nlmsghdr* header) {
+            if (header->nlmsg_seq != sequence) return;
+            if (header->nlmsg_type == NLMSG_DONE) {
+                done = true;
+            } else if (header->nlmsg_type == NLMSG_ERROR) {
+                error = static_cast<const nlmsgerr*>(::nlmsg_data(header))->error;
+                done = true;
+            } else {
+                each(header);
+            }
+        }));
+    }
+    if (error != 0) return fail_with(-error, "ask netlink");
+    return {};
+}
+
+}  // namespace
+
+struct Batch::Impl {
+    std::string bytes;
+    std::vector<std::string> what;  // one for each request, for messages
+
+    void add(std::string description, const Request& request) {
+        bytes += request.bytes();
+        what.push_back(std::move(description));
+    }
+};
+
+Batch::Batch() : impl_(std::make_unique<Impl>()) {}
+Batch::~Batch() = default;
+Batch::Batch(Batch&&) noexcept = default;
+Batch& Batch::operator=(Batch&&) noexcept = default;
+
+void Batch::add_bridge(const Bridge& bridge) {
+    Request request(RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, link_header(0, true));
+    request.put(IFLA_IFNAME, bridge.name);
+    if (bridge.mtu != 0) request.put(IFLA_MTU, bridge.mtu);
+    request.nest(IFLA_LINKINFO, [&] { request.put(IFLA_INFO_KIND, "bridge"); });
+    impl_->add(format("create bridge '{}'", bridge.name), request);
+}
+
+void Batch::add_veth(const Veth& veth) {
+    Request request(RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, link_header(0, true));
+    request.put(IFLA_IFNAME, veth.name);
+    if (veth.master != 0) request.put(IFLA_MASTER, static_cast<std::uint32_t>(veth.master));
+    if (veth.mtu != 0) request.put(IFLA_MTU, veth.mtu);
+    request.nest(IFLA_LINKINFO, [&] {
+        request.put(IFLA_INFO_KIND, "veth");
+        request.nest(IFLA_INFO_DATA, [&] {
+            request.nest(VETH_INFO_PEER, [&] {
+                request.append(link_header());
+                request.put(IFLA_IFNAME, veth.peer_name);
+                if (veth.mtu != 0) request.put(IFLA_MTU, veth.mtu);
+                if (!veth.peer_mac.empty()) {
+                    const auto mac = mac_bytes(veth.peer_mac);
+                    request.put_bytes(IFLA_ADDRESS, mac.data(), mac.size());
+                }
+                if (veth.peer_netns >= 0)
+                    request.put(IFLA_NET_NS_FD, static_cast<std::uint32_t>(veth.peer_netns));
+            });
+        });
+    });
+    impl_->add(format("create interface '{}'", veth.name), request);
+    if (!veth.isolated) return;
+    // Port options are taken only by a change of an existing port, not at its creation.
+    Request port(RTM_NEWLINK, NLM_F_ACK, link_header());
+    port.put(IFLA_IFNAME, veth.name);
+    port.nest(IFLA_LINKINFO, [&] {
+        port.put(IFLA_INFO_SLAVE_KIND, "bridge");
+        port.nest(IFLA_INFO_SLAVE_DATA, [&] { port.put_byte(IFLA_BRPORT_ISOLATED, 1); });
+    });
+    impl_->add(format("isolate interface '{}'", veth.name), port);
+}
+
+namespace {
+void put_address(Request& request, std::uint32_t address, unsigned prefix) {
+    request.put(IFA_LOCAL, htonl(address));
+    request.put(IFA_ADDRESS, htonl(address));
+    if (prefix < 31) request.put(IFA_BROADCAST, htonl(address | (0xffffffffU >> prefix)));
+}
+ifaddrmsg address_header(int index, unsigned prefix) {
+    ifaddrmsg header{};
+    header.ifa_family = AF_INET;
+    header.ifa_prefixlen = static_cast<unsigned char>(prefix);
+    header.ifa_scope = RT_SCOPE_UNIVERSE;
+    header.ifa_index = static_cast<unsigned>(index);
+    return header;
+}
+}  // namespace
+
+void Batch::add_address(int index, std::uint32_t address, unsigned prefix) {
+    Request request(RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE,
+                    address_header(index, prefix));
+    put_address(request, address, prefix);
+    impl_->add("add an address", request);
+}
+
+void Batch::remove_address(int index, std::uint32_t address, unsigned prefix) {
+    Request request(RTM_DELADDR, NLM_F_ACK, address_header(index, prefix));
+    put_address(request, address, prefix);
+    impl_->add("remove an address", request);
+}
+
+void Batch::set_up(int index) {
+    const Request request(RTM_NEWLINK, NLM_F_ACK, link_header(index, true));
+    impl_->add("set an interface up", request);
+}
+
+void Batch::set_mtu(int index, unsigned mtu) {
+    Request request(RTM_NEWLINK, NLM_F_ACK, link_header(index));
+    request.put(IFLA_MTU, mtu);
+    impl_->add("set the mtu of an interface", request);
+}
+
+void Batch::add_default_route(std::uint32_t gateway) {
+    rtmsg header{};
+    header.rtm_family = AF_INET;
+    header.rtm_table = RT_TABLE_MAIN;
+    header.rtm_protocol = RTPROT_BOOT;
+    header.rtm_scope = RT_SCOPE_UNIVERSE;
+    header.rtm_type = RTN_UNICAST;
+    Request request(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, header);
+    request.put(RTA_GATEWAY, htonl(gateway));
+    impl_->add("add the default route", request);
+}
+
+void Batch::remove_link(int index) {
+    const Request request(RTM_DELLINK, NLM_F_ACK, link_header(index));
+    impl_->add("remove an interface", request);
+}
+
+Result<Socket> Socket::open() {
+    return Socket(TRY(open_socket()));
+}
+
+Result<Socket> Socket::open_in(int netns_fd) {
+    Fd fd;
+    auto entered = run_in_netns(netns_fd, [&fd]() -> Result<void> {
+        fd = TRY(open_socket());
+        return {};
+    });
+    if (!entered) return fail(std::move(entered).error());
+    return Socket(std::move(fd));
+}
+
+Result<void> Socket::commit(const Batch& batch) {
+    const std::size_t count = batch.impl_->what.size();
+    if (count == 0) return {};
+    const std::uint32_t first = sequence_ + 1;
+    std::string bytes = batch.impl_->bytes;
+    for (std::size_t at = 0; at < bytes.size();) {
+        auto* header = reinterpret_cast<nlmsghdr*>(bytes.data() + at);
+        header->nlmsg_seq = ++sequence_;
+        at += NLMSG_ALIGN(header->nlmsg_len);
+    }
+    TRY(send_all(fd_.get(), bytes));
+    std::optional<Failure> failure;
+    std::string buffer;
+    for (std::size_t answered = 0; answered < count;) {
+        TRY(receive(fd_.get(), buffer, [&](nlmsghdr* header) {
+            const std::uint32_t place = header->nlmsg_seq - first;
+            if (header->nlmsg_type != NLMSG_ERROR || place >= count) return;
+            ++answered;
+            const int error = static_cast<const nlmsgerr*>(::nlmsg_data(header))->error;
+            if (error == 0 || failure) return;
+            const std::string text = kernel_text(header);
+            const std::string& what = batch.impl_->what[place];
+            failure = text.empty() ? fail_with(-error, "{}", what)
+                                   : fail_with(-error, "{}: {}", what, text);
+        }));
+    }
+    if (failure) return *std::move(failure);
+    return {};
+}
+
+Result<std::vector<Link>> Socket::links() {
+    std::vector<Link> links;
+    TRY(query(fd_.get(), ++sequence_, Request(RTM_GETLINK, NLM_F_DUMP, link_header()),
+              [&](nlmsghdr* header) { links.push_back(parse_link(header)); }));
+    return links;
+}
+
+Result<std::optional<Link>> Socket::find_link(const std::string& name) {
+    std::optional<Link> link;
+    Request request(RTM_GETLINK, NLM_F_ACK, link_header());
+    request.put(IFLA_IFNAME, name);
+    auto asked = query(fd_.get(), ++sequence_, request,
+                       [&](nlmsghdr* header) { link = parse_link(header); });
+    if (!asked && asked.error().sys_errno != ENODEV)
+        return wrap(std::move(asked).error(), format("find interface '{}'", name));
+    return link;
+}
+
+Result<std::vector<LinkAddress>> Socket::addresses() {
+    std::vector<LinkAddress> addresses;
+    ifaddrmsg header{};
+    header.ifa_family = AF_INET;
+    TRY(query(fd_.get(), ++sequence_, Request(RTM_GETADDR, NLM_F_DUMP, header),
+              [&](nlmsghdr* answer) {
+                  const auto* info = static_cast<const ifaddrmsg*>(::nlmsg_data(answer));
+                  const Attributes found = attributes_of<ifaddrmsg>(answer);
+                  addresses.push_back({static_cast<int>(info->ifa_index),
+                                       address_of(found[IFA_LOCAL]), info->ifa_prefixlen});
+              }));
+    return addresses;
+}
+
+Result<std::vector<Route>> Socket::routes() {
+    std::vector<Route> routes;
+    rtmsg header{};
+    header.rtm_family = AF_INET;
+    TRY(query(fd_.get(), ++sequence_, Request(RTM_GETROUTE, NLM_F_DUMP, header),
+              [&](nlmsghdr* answer) {
+                  const auto* info = static_cast<const rtmsg*>(::nlmsg_data(answer));
+                  if (info->rtm_table != RT_TABLE_MAIN) return;
+                  const Attributes found = attributes_of<rtmsg>(answer);
+                  Route route;
+                  if (found[RTA_OIF] != nullptr)
+                      route.index = static_cast<int>(::nla_get_u32(found[RTA_OIF]));
+                  route.destination = address_of(found[RTA_DST]);
+                  route.prefix = info->rtm_dst_len;
+                  route.gateway = address_of(found[RTA_GATEWAY]);
+                  routes.push_back(route);
+              }));
+    return routes;
+}
+
+Result<void> run_in_netns(int netns_fd, const std::function<Result<void>()>& work) {
+    Result<void> result;
+    std::thread([&] {
+        if (::setns(netns_fd, CLONE_NEWNET) != 0)
+            result = fail_errno("enter a network namespace");
+        else
+            result = work();
+    }).join();
+    return result;
+}
+
+}  // namespace coffer::sys::netlink
