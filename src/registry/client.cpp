@@ -1,0 +1,396 @@
+#include "registry/client.hpp"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <map>
+
+#include "base/text.hpp"
+#include "json/value.hpp"
+
+namespace coffer::registry {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kTries = 4;
+constexpr int kMaxRedirects = 10;
+constexpr std::size_t kMaxErrorBody = 64 * 1024;
+constexpr std::chrono::seconds kLongestPause{20};
+
+bool is_redirect(long status) {
+    return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+bool is_worth_a_retry(long status) {
+    return status == 429 || status >= 500;
+}
+
+// Appends to `body` up to `limit` bytes.
+Transport::BodySink collect(std::string& body, std::size_t limit) {
+    return [&body, limit](const HttpHead&, std::string_view bytes) -> Result<void> {
+        if (body.size() + bytes.size() > limit)
+            return fail(Code::Internal, "answer of the registry is larger than {} bytes", limit);
+        body.append(bytes);
+        return {};
+    };
+}
+
+}  // namespace
+
+struct Client::Impl {
+    enum class Scheme { Undecided, Https, Http };
+    struct CachedToken {
+        std::string text;
+        Clock::time_point good_until;
+    };
+    struct Policy {
+        bool insecure = false;
+        TlsFiles tls;
+    };
+    struct State {
+        Scheme scheme = Scheme::Undecided;
+        bool basic = false;
+        std::map<std::string, CachedToken> tokens;  // by scope
+        std::map<std::string, Policy> policies;     // by host
+    };
+    struct Call {
+        std::string path;
+        std::string scope;
+        std::vector<std::string> headers;
+        const Transport::BodySink& sink;  // gets the body of a success
+        std::string error_body;           // of anything else
+        std::string url;                  // that was asked last
+    };
+
+    Impl(ClientOptions given, const Cancel& cancel_given)
+        : options(std::move(given)),
+          cancel(cancel_given),
+          transport(options.limits),
+          address(options.host == "docker.io" ? "registry-1.docker.io" : options.host) {}
+
+    Result<Policy> policy_of(const std::string& host);
+    Result<HttpHead> exchange(Call& call);
+    Result<HttpHead> exchange_with(Scheme scheme, Call& call);
+    Result<HttpHead> follow(Call& call, std::string url, const std::string& authorization);
+    std::string authorization_for(const std::string& scope);
+    Result<void> authenticate(const std::string& url, const std::string& challenge,
+                              const std::string& scope);
+    Result<Token> fetch_token(const std::string& url, const Challenge& challenge,
+                              const std::string& scope);
+    Result<void> pause(int attempt, const HttpHead* head) const;
+
+    ClientOptions options;
+    const Cancel& cancel;
+    Transport transport;
+    std::string address;
+    Sync<State> state;
+};
+
+Result<Client::Impl::Policy> Client::Impl::policy_of(const std::string& host) {
+    {
+        auto locked = state.lock();
+        const auto found = locked->policies.find(host);
+        if (found != locked->policies.end()) return found->second;
+    }
+    // May ask the resolver: not under the lock.
+    Policy policy{is_insecure(options.config, host), TRY(find_tls_files(options.config, host))};
+    state.lock()->policies[host] = policy;
+    return policy;
+}
+
+std::string Client::Impl::authorization_for(const std::string& scope) {
+    if (!options.credentials.registry_token.empty())
+        return "Bearer " + options.credentials.registry_token;
+    auto locked = state.lock();
+    if (locked->basic) return basic_authorization(options.credentials);
+    const auto token = locked->tokens.find(scope);
+    if (token == locked->tokens.end() || token->second.good_until < Clock::now()) return {};
+    return "Bearer " + token->second.text;
+}
+
+Result<HttpHead> Client::Impl::follow(Call& call, std::string url,
+                                      const std::string& authorization) {
+    const auto first = TRY(origin_of(url));
+    for (int hop = 0; hop <= kMaxRedirects; ++hop) {
+        const auto origin = TRY(origin_of(url));
+        const auto policy = TRY(policy_of(origin.host));
+        if (origin.scheme == "http" && first.scheme != "http")
+            return fail(Code::Internal, "registry redirects to the unencrypted address '{}'", url);
+        HttpRequest request{.url = url, .headers = call.headers, .form = {}, .tls = policy.tls};
+        if (policy.insecure) request.peer = HttpRequest::Peer::Unverified;
+        if (is_loopback(origin.host)) request.route = HttpRequest::Route::Direct;
+        // Credentials are for the registry itself, never for where it points to.
+        if (origin == first && !authorization.empty())
+            request.headers.push_back("Authorization: " + authorization);
+        call.url = url;
+        call.error_body.clear();
+        const auto collect_error = collect(call.error_body, kMaxErrorBody);
+        const auto sink = [&](const HttpHead& head, std::string_view bytes) -> Result<void> {
+            if (head.status >= 200 && head.status < 300) return call.sink(head, bytes);
+            return is_redirect(head.status) ? Result<void>() : collect_error(head, bytes);
+        };
+        auto head = TRY(transport.perform(request, sink, cancel));
+        if (!is_redirect(head.status)) return head;
+        const std::string location = head.header("location");
+        if (location.empty())
+            return fail(Code::Internal, "redirect of '{}' without an address", url);
+        url = TRY(resolve_url(url, location));
+    }
+    return fail(Code::Internal, "more than {} redirects from '{}'", kMaxRedirects, call.path);
+}
+
+Result<Token> Client::Impl::fetch_token(const std::string& url, const Challenge& challenge,
+                                        const std::string& scope) {
+    const auto& credentials = options.credentials;
+    const auto realm = challenge.params.find("realm");
+    if (realm == challenge.params.end() || realm->second.empty())
+        return fail(Code::Internal, "no realm in the challenge of registry '{}'", options.host);
+    const auto origin = TRY(origin_of(realm->second));
+    if (origin.scheme == "http" && url.starts_with("https:"))
+        return fail(Code::Internal, "registry '{}' asks for a login at the unencrypted '{}'",
+                    options.host, realm->second);
+    const auto policy = TRY(policy_of(origin.host));
+    HttpRequest request{.url = token_url(challenge, scope, credentials),
+                        .headers = {"Accept: application/json"},
+                        .form = {},
+                        .tls = policy.tls};
+    if (policy.insecure) request.peer = HttpRequest::Peer::Unverified;
+    if (is_loopback(origin.host)) request.route = HttpRequest::Route::Direct;
+    if (!credentials.identity_token.empty()) {
+        const auto service = challenge.params.find("service");
+        request.url = realm->second;
+        request.form = "grant_type=refresh_token&client_id=coffer&scope=" + url_encode(scope) +
+                       "&refresh_token=" + url_encode(credentials.identity_token);
+        if (service != challenge.params.end())
+            *request.form += "&service=" + url_encode(service->second);
+    } else if (!credentials.username.empty()) {
+        request.headers.push_back("Authorization: " + basic_authorization(credentials));
+    }
+    std::string body;
+    const auto head = TRY(transport.perform(request, collect(body, kMaxErrorBody), cancel));
+    if (head.status == 401 || head.status == 403)
+        return fail(
+            Code::Unauthorized, "unauthorized: {}",
+            credentials.empty() ? "authentication required" : "incorrect username or password");
+    if (head.status != 200) {
+        Reply reply;
+        reply.status = head.status;
+        reply.body = std::move(body);
+        return fail(is_worth_a_retry(head.status) ? Code::Unavailable : Code::Internal,
+                    "fetch a token from '{}': {}", origin.host, parse_error(reply).text);
+    }
+    return parse_token(body);
+}
+
+Result<void> Client::Impl::authenticate(const std::string& url, const std::string& challenge_text,
+                                        const std::string& scope) {
+    const auto challenges = parse_challenges(challenge_text);
+    const auto find = [&](std::string_view scheme) {
+        return std::find_if(challenges.begin(), challenges.end(),
+                            [&](const Challenge& one) { return one.scheme == scheme; });
+    };
+    if (const auto bearer = find("bearer"); bearer != challenges.end()) {
+        auto token = TRY(fetch_token(url, *bearer, scope));
+        const auto good_for = std::chrono::seconds(std::max(token.expires_in_seconds, 60L) - 5);
+        state.lock()->tokens[scope] = {std::move(token.text), Clock::now() + good_for};
+        return {};
+    }
+    if (find("basic") == challenges.end())
+        return fail(Code::Internal, "registry '{}' asks for an unknown kind of login",
+                    options.host);
+    if (options.credentials.username.empty())
+        return fail(Code::Unauthorized, "Get \"{}\": no basic auth credentials", url);
+    state.lock()->basic = true;
+    return {};
+}
+
+Result<HttpHead> Client::Impl::exchange_with(Scheme scheme, Call& call) {
+    const std::string url =
+        (scheme == Scheme::Http ? "http://" : "https://") + address + "/v2/" + call.path;
+    const std::string sent = authorization_for(call.scope);
+    auto head = TRY(follow(call, url, sent));
+    // Only the registry's own answer may start a login.
+    if (head.status != 401 || call.url != url || sent.starts_with("Basic ")) return head;
+    TRY(authenticate(url, head.header("www-authenticate"), call.scope));
+    return follow(call, url, authorization_for(call.scope));
+}
+
+// One attempt. An insecure registry is asked over TLS first and, when no TLS comes about, in plain.
+Result<HttpHead> Client::Impl::exchange(Call& call) {
+    const Scheme known = state.lock()->scheme;
+    if (known != Scheme::Undecided) return exchange_with(known, call);
+    auto head = exchange_with(Scheme::Https, call);
+    if (head || head.error().code != Code::Unavailable || !TRY(policy_of(address)).insecure) {
+        if (head) state.lock()->scheme = Scheme::Https;
+        return head;
+    }
+    head = exchange_with(Scheme::Http, call);
+    if (head) state.lock()->scheme = Scheme::Http;
+    return head;
+}
+
+// Sleeps before the next try, longer each time or as long as the registry asks for.
+Result<void> Client::Impl::pause(int attempt, const HttpHead* head) const {
+    auto time = options.first_pause * (1 << attempt);
+    if (head != nullptr) {
+        if (const auto asked = parse_uint(head->header("retry-after")))
+            time = std::chrono::seconds(std::min<std::uint64_t>(*asked, 3600));
+    }
+    time = std::min<std::chrono::milliseconds>(time, kLongestPause);
+    pollfd wake{cancel.fd(), POLLIN, 0};
+    ::poll(&wake, 1, static_cast<int>(time.count()));
+    if (cancel.cancelled()) return fail(Code::Cancelled, "context canceled");
+    return {};
+}
+
+Client::Client(ClientOptions options, const Cancel& cancel)
+    : impl_(std::make_unique<Impl>(std::move(options), cancel)) {}
+
+Client::~Client() = default;
+
+Result<Reply> Client::get(const std::string& repository, const std::string& path,
+                          const std::vector<std::string>& accept, std::size_t limit) {
+    std::vector<std::string> headers;
+    for (const auto& type : accept) headers.push_back("Accept: " + type);
+    for (int attempt = 0;; ++attempt) {
+        Reply reply;
+        const auto sink = collect(reply.body, limit);
+        Impl::Call call{.path = repository + "/" + path,
+                        .scope = "repository:" + repository + ":pull",
+                        .headers = headers,
+                        .sink = sink,
+                        .error_body = {},
+                        .url = {}};
+        auto head = impl_->exchange(call);
+        const bool last = attempt + 1 == kTries;
+        if (!head) {
+            if (last || head.error().code != Code::Unavailable)
+                return fail(std::move(head).error());
+            TRY(impl_->pause(attempt, nullptr));
+            continue;
+        }
+        if (is_worth_a_retry(head->status) && !last) {
+            TRY(impl_->pause(attempt, &*head));
+            continue;
+        }
+        reply.status = head->status;
+        reply.url = call.url;
+        if (!call.error_body.empty()) reply.body = std::move(call.error_body);
+        reply.content_type = head->header("content-type");
+        reply.digest = head->header("docker-content-digest");
+        reply.link = head->header("link");
+        reply.authenticate = head->header("www-authenticate");
+        return reply;
+    }
+}
+
+Result<void> Client::download(const std::string& repository, const std::string& digest,
+                              std::uint64_t size, const Sink& sink) {
+    std::uint64_t received = 0;
+    int attempt = 0;
+    while (received < size || size == 0) {
+        const std::uint64_t from = received;
+        std::uint64_t to_skip = 0;
+        bool started = false;
+        const Transport::BodySink take = [&](const HttpHead& head,
+                                             std::string_view bytes) -> Result<void> {
+            // A server that ignores Range sends all of it again.
+            if (!started && head.status != 206) to_skip = from;
+            started = true;
+            const auto skipped = std::min<std::uint64_t>(to_skip, bytes.size());
+            to_skip -= skipped;
+            bytes.remove_prefix(skipped);
+            if (bytes.empty()) return {};
+            if (bytes.size() > size - received)
+                return fail(Code::Internal, "blob {} is larger than the {} bytes declared", digest,
+                            size);
+            TRY(sink(bytes));
+            received += bytes.size();
+            return {};
+        };
+        Impl::Call call{.path = repository + "/blobs/" + digest,
+                        .scope = "repository:" + repository + ":pull",
+                        .headers = {},
+                        .sink = take,
+                        .error_body = {},
+                        .url = {}};
+        if (from > 0) call.headers.push_back(format("Range: bytes={}-", from));
+        auto head = impl_->exchange(call);
+        if (received > from) attempt = 0;
+        const bool last = ++attempt == kTries;
+        if (!head) {
+            if (last || head.error().code != Code::Unavailable)
+                return fail(std::move(head).error());
+            TRY(impl_->pause(attempt - 1, nullptr));
+            continue;
+        }
+        if (head->status == 200 || head->status == 206) {
+            if (received == size) return {};
+            return fail(Code::Internal, "blob {} has {} bytes instead of the {} declared", digest,
+                        received, size);
+        }
+        if (is_worth_a_retry(head->status) && !last) {
+            TRY(impl_->pause(attempt - 1, &*head));
+            continue;
+        }
+        Reply reply;
+        reply.status = head->status;
+        reply.body = std::move(call.error_body);
+        reply.authenticate = head->header("www-authenticate");
+        return fail(Code::Internal, "fetch blob {}: {}", digest, parse_error(reply).text);
+    }
+    return {};
+}
+
+namespace {
+
+// The words that docker has for a code when the registry gives none.
+std::string standard_message(std::string_view code) {
+    if (code == "DENIED") return "requested access to the resource is denied";
+    if (code == "UNAUTHORIZED") return "authentication required";
+    if (code == "NAME_UNKNOWN") return "repository name not known to registry";
+    if (code == "TOOMANYREQUESTS") return "too many requests";
+    std::string words = to_lower(code);
+    std::replace(words.begin(), words.end(), '_', ' ');
+    return words;
+}
+
+RegistryError make_error(std::string code, std::string message) {
+    std::string words = to_lower(code);
+    std::replace(words.begin(), words.end(), '_', ' ');
+    if (message.empty()) message = standard_message(code);
+    std::string text = to_utf8(words + ": " + message);
+    return {std::move(code), std::move(text)};
+}
+
+}  // namespace
+
+RegistryError parse_error(const Reply& reply) {
+    if (reply.status == 401) {
+        for (const auto& challenge : parse_challenges(reply.authenticate)) {
+            const auto error = challenge.params.find("error");
+            if (challenge.scheme != "bearer" || error == challenge.params.end()) continue;
+            if (error->second == "insufficient_scope") return make_error("DENIED", {});
+            if (error->second == "invalid_token") return make_error("UNAUTHORIZED", {});
+        }
+    }
+    if (const auto document = json::parse(reply.body)) {
+        const json::Value* code = document->at_path("errors.0.code");
+        const json::Value* message = document->at_path("errors.0.message");
+        const auto text = [](const json::Value* value) {
+            return value != nullptr && value->if_string() != nullptr ? *value->if_string()
+                                                                     : std::string();
+        };
+        if (!text(code).empty()) return make_error(text(code), text(message));
+        const json::Value* details = document->find("details");
+        if (!text(details).empty()) return {{}, to_utf8(text(details))};
+    }
+    if (reply.status == 401) return make_error("UNAUTHORIZED", {});
+    if (reply.status == 403) return make_error("DENIED", {});
+    if (reply.status == 429) return make_error("TOOMANYREQUESTS", {});
+    return {{}, format("received unexpected HTTP status: {}", reply.status)};
+}
+
+}  // namespace coffer::registry

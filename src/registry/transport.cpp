@@ -1,0 +1,276 @@
+#include "registry/transport.hpp"
+
+#include <curl/curl.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include <array>
+
+namespace coffer::registry {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// A multi handle keeps the connections of the easy handle that runs in it.
+class Session {
+  public:
+    Session() : multi_(::curl_multi_init()), easy_(::curl_easy_init()) {}
+    ~Session() {
+        ::curl_easy_cleanup(easy_);
+        ::curl_multi_cleanup(multi_);
+    }
+    Session(const Session&) = delete;
+    Session& operator=(const Session&) = delete;
+    Session(Session&&) = delete;
+    Session& operator=(Session&&) = delete;
+
+    CURLM* multi() const { return multi_; }
+    CURL* easy() const { return easy_; }
+
+  private:
+    CURLM* multi_;
+    CURL* easy_;
+};
+
+struct Exchange {
+    const HttpRequest& request;
+    const Transport::BodySink& sink;
+    HttpHead head;
+    std::optional<Error> sink_error;
+    Clock::time_point last_byte = Clock::now();
+};
+
+std::size_t on_header(char* data, std::size_t size, std::size_t count, void* user) {
+    auto& exchange = *static_cast<Exchange*>(user);
+    const std::string_view line = trim(std::string_view(data, size * count));
+    exchange.last_byte = Clock::now();
+    if (line.starts_with("HTTP/")) {
+        exchange.head = {};
+        const auto fields = split_fields(line);
+        if (fields.size() > 1) exchange.head.status = std::atol(fields[1].c_str());
+    } else if (const auto pair = cut(line, ":")) {
+        auto& value = exchange.head.headers[to_lower(trim(pair->first))];
+        if (!value.empty()) value += ", ";
+        value += trim(pair->second);
+    }
+    return size * count;
+}
+
+std::size_t on_body(char* data, std::size_t size, std::size_t count, void* user) {
+    auto& exchange = *static_cast<Exchange*>(user);
+    const auto taken = exchange.sink(exchange.head, std::string_view(data, size * count));
+    exchange.last_byte = Clock::now();
+    if (taken) return size * count;
+    exchange.sink_error = taken.error();
+    return CURL_WRITEFUNC_ERROR;
+}
+
+// CURLOPT_CAINFO would replace the system's authorities; this adds to them.
+CURLcode on_ssl_context(CURL*, void* context, void* user) {
+    const auto& tls = *static_cast<const TlsFiles*>(user);
+    for (const auto& file : tls.authorities) {
+        if (::SSL_CTX_load_verify_locations(static_cast<SSL_CTX*>(context), file.c_str(),
+                                            nullptr) != 1)
+            return CURLE_SSL_CACERT_BADFILE;
+    }
+    ::ERR_clear_error();
+    return CURLE_OK;
+}
+
+// Failures of the connection rather than of what was asked: another try may do.
+bool is_transient(CURLcode code) {
+    switch (code) {
+        case CURLE_COULDNT_RESOLVE_PROXY:
+        case CURLE_COULDNT_RESOLVE_HOST:
+        case CURLE_COULDNT_CONNECT:
+        case CURLE_OPERATION_TIMEDOUT:
+        case CURLE_SSL_CONNECT_ERROR:
+        case CURLE_PARTIAL_FILE:
+        case CURLE_GOT_NOTHING:
+        case CURLE_SEND_ERROR:
+        case CURLE_RECV_ERROR:
+        case CURLE_WEIRD_SERVER_REPLY:
+        case CURLE_HTTP2:
+        case CURLE_HTTP2_STREAM:
+            return true;
+        default:
+            return false;
+    }
+}
+
+void configure(CURL* easy, const HttpRequest& request, const TransportLimits& limits,
+               Exchange& exchange, char* error_text) {
+    const auto set = [easy](CURLoption option, auto value) {
+        // Fails only for options that this libcurl was built without.
+        static_cast<void>(::curl_easy_setopt(easy, option, value));
+    };
+    set(CURLOPT_URL, request.url.c_str());
+    set(CURLOPT_PROTOCOLS_STR, "http,https");
+    set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+    set(CURLOPT_FOLLOWLOCATION, 0L);
+    set(CURLOPT_NOSIGNAL, 1L);
+    set(CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
+    set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    set(CURLOPT_USERAGENT, "coffer/" COFFER_VERSION);
+    set(CURLOPT_BUFFERSIZE, 512L * 1024L);
+    set(CURLOPT_TCP_KEEPALIVE, 1L);
+    set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(limits.connect.count()));
+    set(CURLOPT_ERRORBUFFER, error_text);
+    set(CURLOPT_HEADERFUNCTION, &on_header);
+    set(CURLOPT_HEADERDATA, static_cast<void*>(&exchange));
+    set(CURLOPT_WRITEFUNCTION, &on_body);
+    set(CURLOPT_WRITEDATA, static_cast<void*>(&exchange));
+    if (request.form) {
+        set(CURLOPT_POSTFIELDSIZE, static_cast<long>(request.form->size()));
+        set(CURLOPT_POSTFIELDS, request.form->c_str());
+    }
+    if (request.route == HttpRequest::Route::Direct) set(CURLOPT_PROXY, "");
+    if (request.peer == HttpRequest::Peer::Unverified) {
+        set(CURLOPT_SSL_VERIFYPEER, 0L);
+        set(CURLOPT_SSL_VERIFYHOST, 0L);
+    }
+    set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+    set(CURLOPT_SSL_CTX_FUNCTION, &on_ssl_context);
+    set(CURLOPT_SSL_CTX_DATA, static_cast<void*>(const_cast<TlsFiles*>(&request.tls)));
+    if (!request.tls.client_certificate.empty()) {
+        set(CURLOPT_SSLCERT, request.tls.client_certificate.c_str());
+        set(CURLOPT_SSLKEY, request.tls.client_key.c_str());
+    }
+}
+
+// Runs the prepared exchange; nullopt when it was cancelled or has stalled.
+std::optional<CURLcode> run(const Session& session, const TransportLimits& limits,
+                            const Exchange& exchange, const Cancel& cancel) {
+    constexpr int kPollMilliseconds = 1000;
+    int running = 1;
+    while (running > 0) {
+        if (const auto code = ::curl_multi_perform(session.multi(), &running); code != CURLM_OK)
+            return CURLE_FAILED_INIT;
+        if (cancel.cancelled()) return std::nullopt;
+        if (running == 0) break;
+        if (Clock::now() - exchange.last_byte > limits.stall) return std::nullopt;
+        curl_waitfd wake{cancel.fd(), CURL_WAIT_POLLIN, 0};
+        const auto poll = std::min<long>(kPollMilliseconds, limits.stall.count());
+        ::curl_multi_poll(session.multi(), &wake, 1, static_cast<int>(poll), nullptr);
+    }
+    int left = 0;
+    while (const CURLMsg* message = ::curl_multi_info_read(session.multi(), &left)) {
+        if (message->msg == CURLMSG_DONE) return message->data.result;
+    }
+    return CURLE_FAILED_INIT;
+}
+
+}  // namespace
+
+std::string HttpHead::header(const std::string& name) const {
+    const auto found = headers.find(name);
+    return found == headers.end() ? std::string() : found->second;
+}
+
+struct Transport::Impl {
+    TransportLimits limits;
+    Sync<std::vector<std::unique_ptr<Session>>> idle;
+
+    std::unique_ptr<Session> take() {
+        auto sessions = idle.lock();
+        if (sessions->empty()) return std::make_unique<Session>();
+        auto session = std::move(sessions->back());
+        sessions->pop_back();
+        return session;
+    }
+};
+
+Transport::Transport(TransportLimits limits) : impl_(std::make_unique<Impl>()) {
+    static const CURLcode kReady = ::curl_global_init(CURL_GLOBAL_DEFAULT);
+    static_cast<void>(kReady);
+    impl_->limits = limits;
+}
+
+Transport::~Transport() = default;
+
+Result<HttpHead> Transport::perform(const HttpRequest& request, const BodySink& sink,
+                                    const Cancel& cancel) {
+    auto session = impl_->take();
+    CURL* easy = session->easy();
+    Exchange exchange{request, sink, {}, {}, Clock::now()};
+    std::array<char, CURL_ERROR_SIZE> error_text{};
+    ::curl_easy_reset(easy);
+    configure(easy, request, impl_->limits, exchange, error_text.data());
+    curl_slist* headers = ::curl_slist_append(nullptr, "Expect:");
+    for (const auto& header : request.headers)
+        headers = ::curl_slist_append(headers, header.c_str());
+    ::curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
+
+    ::curl_multi_add_handle(session->multi(), easy);
+    const auto code = run(*session, impl_->limits, exchange, cancel);
+    ::curl_multi_remove_handle(session->multi(), easy);
+    ::curl_slist_free_all(headers);
+
+    const std::string_view verb = request.form ? "Post" : "Get";
+    if (!code) {
+        if (cancel.cancelled()) return fail(Code::Cancelled, "context canceled");
+        return fail(Code::Unavailable, "{} \"{}\": no answer within {} seconds", verb, request.url,
+                    impl_->limits.stall.count() / 1000);
+    }
+    if (exchange.sink_error) return fail(std::move(*exchange.sink_error));
+    if (*code != CURLE_OK) {
+        const std::string why =
+            error_text[0] != '\0' ? error_text.data() : ::curl_easy_strerror(*code);
+        return fail(is_transient(*code) ? Code::Unavailable : Code::Internal, "{} \"{}\": {}", verb,
+                    request.url, why);
+    }
+    impl_->idle.lock()->push_back(std::move(session));
+    return std::move(exchange.head);
+}
+
+namespace {
+
+class Url {
+  public:
+    Url() : url_(::curl_url()) {}
+    ~Url() { ::curl_url_cleanup(url_); }
+    Url(const Url&) = delete;
+    Url& operator=(const Url&) = delete;
+    Url(Url&&) = delete;
+    Url& operator=(Url&&) = delete;
+
+    bool set(const std::string& text) {
+        return ::curl_url_set(url_, CURLUPART_URL, text.c_str(), 0) == CURLUE_OK;
+    }
+    std::string part(CURLUPart part) const {
+        char* text = nullptr;
+        if (::curl_url_get(url_, part, &text, 0) != CURLUE_OK) return {};
+        std::string copy = text;
+        ::curl_free(text);
+        return copy;
+    }
+
+  private:
+    CURLU* url_;
+};
+
+}  // namespace
+
+Result<std::string> resolve_url(const std::string& base, const std::string& reference) {
+    Url url;
+    if (!url.set(base) || !url.set(reference))
+        return fail(Code::Internal, "invalid address '{}' given by '{}'", reference, base);
+    return url.part(CURLUPART_URL);
+}
+
+Result<Origin> origin_of(const std::string& text) {
+    Url url;
+    if (!url.set(text)) return fail(Code::Internal, "invalid address '{}'", text);
+    Origin origin{to_lower(url.part(CURLUPART_SCHEME)), to_lower(url.part(CURLUPART_HOST))};
+    if (origin.scheme != "http" && origin.scheme != "https")
+        return fail(Code::Internal, "address '{}' is neither http nor https", text);
+    if (!url.part(CURLUPART_USER).empty())
+        return fail(Code::Internal, "address of host '{}' carries a user name", origin.host);
+    const std::string port = url.part(CURLUPART_PORT);
+    if (!port.empty() && port != (origin.scheme == "http" ? "80" : "443"))
+        origin.host += ":" + port;
+    return origin;
+}
+
+}  // namespace coffer::registry
