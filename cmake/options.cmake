@@ -2,7 +2,7 @@
 add_library(coffer_options INTERFACE)
 target_compile_options(coffer_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Wold-style-cast
-  -Wimplicit-fallthrough -Werror)
+  -Wimplicit-fallthrough -Wno-missing-field-initializers -Werror)
 target_compile_definitions(coffer_options INTERFACE
   _GNU_SOURCE _FILE_OFFSET_BITS=64 COFFER_VERSION="${PROJECT_VERSION}")
 target_include_directories(coffer_options INTERFACE ${CMAKE_SOURCE_DIR}/src)

@@ -65,6 +65,7 @@ class Portmap {
 
     bool conflicts(Protocol protocol, Address address, std::uint16_t port) const;
     Result<void> take(Protocol protocol, Address address, std::uint16_t port);
+    Result<std::uint16_t> take_one(const PortRequest& request, Address address);
 
     std::multimap<Key, Taken> taken_;
     std::uint16_t next_random_ = 0;

@@ -18,6 +18,10 @@ struct DnsOptions {
     std::vector<std::string> options;
 };
 
+// Servers must be addresses, and nothing may hold blanks or control characters (it would become a
+// line of the file).
+Result<void> check(const DnsOptions& dns);
+
 // docker's rules: the host's name servers without loopback ones (those are not reachable from the
 // container), 8.8.8.8 and 8.8.4.4 when none is left, search domains and options carried over.
 std::string resolv_conf(std::string_view host_text, const DnsOptions& dns);
