@@ -1,0 +1,67 @@
+#pragma once
+// What the two back ends of sys/cgroup.hpp have in common; nobody else includes this. A Backend
+// belongs to one thread.
+
+#include <string>
+#include <vector>
+
+#include "sys/cgroup.hpp"
+
+namespace coffer::sys::cgroup {
+
+// One write to a file of the group. The first file that exists is taken, with its own value: some
+// are called differently by kernels and I/O schedulers.
+struct Setting {
+    struct Choice {
+        std::string file;
+        std::string value;
+    };
+    std::string controller;
+    std::vector<Choice> choices;
+    bool lifts = false;  // only lifts a limit: without the controller there is nothing to lift
+};
+Result<void> write_setting(const std::string& folder, const Setting& setting);
+
+class Backend {
+  public:
+    Backend() = default;
+    virtual ~Backend() = default;
+    Backend(const Backend&) = delete;
+    Backend& operator=(const Backend&) = delete;
+    Backend(Backend&&) = delete;
+    Backend& operator=(Backend&&) = delete;
+
+    virtual Result<void> make() = 0;
+    virtual bool present() const = 0;
+    virtual Result<void> apply(const Limits& limits) = 0;
+    virtual Result<void> set_frozen(bool frozen) = 0;
+    virtual Result<void> kill_all() = 0;
+    virtual Result<Stats> stats() const = 0;
+    virtual Result<std::uint64_t> oom_kills() const = 0;
+    virtual Result<Fd> oom_events() const = 0;
+    virtual Result<Fd> clone_fd() const = 0;
+    // The folders of the group, one a hierarchy; processes are read from the first.
+    virtual const std::vector<std::string>& folders() const = 0;
+};
+
+std::unique_ptr<Backend> make_v1(const Layout& layout, const std::string& path);
+std::unique_ptr<Backend> make_v2(const Layout& layout, const std::string& path);
+
+// Where `path` lies in a hierarchy.
+std::string folder_of(const Layout::Hierarchy& hierarchy, const std::string& path);
+// Makes one folder below existing ones. An existing one without processes is taken over.
+Result<void> make_leaf(const std::string& folder);
+// Processes of a folder and of those below it.
+Result<std::vector<int>> collect_pids(const std::string& folder);
+Result<void> signal_pids(const std::vector<int>& pids, int number);
+// "key value" lines.
+std::vector<std::pair<std::string, std::uint64_t>> parse_flat(std::string_view text);
+std::uint64_t find_flat(const std::vector<std::pair<std::string, std::uint64_t>>& rows,
+                        std::string_view key);
+// A number in a file; "max" is `none`; an absent file is `absent`.
+Result<std::uint64_t> read_number(const std::string& file, std::uint64_t none,
+                                  std::uint64_t absent);
+// The text of a file; empty when it is absent.
+Result<std::string> read_optional(const std::string& file);
+
+}  // namespace coffer::sys::cgroup
