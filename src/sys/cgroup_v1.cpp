@@ -153,7 +153,8 @@ class V1 : public Backend {
         TRY(inherit_cpuset(parent));
         TRY(write_existing(parent + "/cgroup.clone_children", "1"));
         for (const std::string file : {"/cpuset.cpus", "/cpuset.mems"}) {
-            TRY(write_existing(place + file, trim(TRY(read_file(parent + file)))));
+            const std::string above = TRY(read_file(parent + file));
+            TRY(write_existing(place + file, trim(above)));
         }
         return {};
     }
