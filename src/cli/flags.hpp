@@ -1,0 +1,125 @@
+#pragma once
+// Flags of a command, described by a table and read the way pflag reads them: bundles of short
+// flags, "--name=value", "--name value", "--", and pflag's words for every mistake. The tables are
+// constants; a Values object belongs to one thread.
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+
+namespace coffer::cli {
+
+// Checks one value and returns the form to keep.
+using Check = Result<std::string> (*)(std::string_view value);
+
+struct Flag {
+    std::string_view name;
+    char shorthand = 0;     // 0: none
+    std::string_view type;  // the word after the name in --help; empty for a switch
+    std::string_view help;
+    std::string_view default_value = {};
+    Check check = nullptr;
+    bool repeat = false;                  // keeps every value, else the last
+    std::string_view same_as = {};        // another spelling of that flag, hidden
+    std::string_view default_shown = {};  // as --help shows it; empty: not shown
+    bool hidden = false;
+
+    bool is_switch() const { return type.empty(); }
+};
+
+// Short ways to write the rows of a table.
+constexpr Flag toggle(std::string_view name, char shorthand, std::string_view help) {
+    return Flag{.name = name,
+                .shorthand = shorthand,
+                .type = {},
+                .help = help,
+                .default_value = {},
+                .check = nullptr,
+                .repeat = false,
+                .same_as = {},
+                .default_shown = {},
+                .hidden = false};
+}
+constexpr Flag text(std::string_view name, char shorthand, std::string_view help) {
+    Flag flag = toggle(name, shorthand, help);
+    flag.type = "string";
+    return flag;
+}
+constexpr Flag value(std::string_view type, std::string_view name, char shorthand, Check check,
+                     std::string_view help) {
+    Flag flag = toggle(name, shorthand, help);
+    flag.type = type;
+    flag.check = check;
+    return flag;
+}
+constexpr Flag list(std::string_view name, char shorthand, Check check, std::string_view help) {
+    Flag flag = value("list", name, shorthand, check, help);
+    flag.repeat = true;
+    return flag;
+}
+constexpr Flag other_spelling(std::string_view name, Flag of) {
+    of.same_as = of.name;
+    of.name = name;
+    of.shorthand = 0;
+    return of;
+}
+constexpr Flag with_default(Flag flag, std::string_view kept, std::string_view shown) {
+    flag.default_value = kept;
+    flag.default_shown = shown;
+    return flag;
+}
+
+// Two tables read as one; the second may be shared between commands.
+struct FlagTable {
+    std::span<const Flag> own;
+    std::span<const Flag> shared = {};
+
+    const Flag* find(std::string_view name) const;
+    const Flag* find(char shorthand) const;
+    // Sorted by name, without the hidden ones.
+    std::vector<const Flag*> shown() const;
+};
+
+class Values {
+  public:
+    explicit Values(FlagTable table) : table_(table) {}
+
+    bool given(std::string_view name) const;
+    bool is_set(std::string_view name) const;  // of a switch
+    std::string text(std::string_view name) const;
+    std::int64_t number(std::string_view name) const;
+    std::vector<std::string> list(std::string_view name) const;
+
+    Result<void> add(const Flag& flag, std::string_view value);
+
+  private:
+    const Flag& flag_of(std::string_view name) const;
+
+    struct Entry {
+        const Flag* flag;
+        std::vector<std::string> values;
+    };
+    FlagTable table_;
+    std::vector<Entry> entries_;
+};
+
+struct ParsedFlags {
+    Values values;
+    std::vector<std::string> args;
+    bool help = false;
+    std::string notice;  // for standard error, e.g. about -h
+};
+
+enum class Interspersed { No, Yes };
+Result<ParsedFlags> parse_flags(FlagTable table, std::span<const std::string> args,
+                                Interspersed interspersed);
+
+// As Go's %q prints a string.
+std::string quoted(std::string_view text);
+
+}  // namespace coffer::cli
