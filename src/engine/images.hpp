@@ -94,12 +94,12 @@ class Images {
 
     Result<std::vector<api::ImageSummary>> list(const ImageListOptions& options) const;
     Result<api::ImageInspect> inspect(const std::string& name) const;
-    Result<std::vector<api::HistoryResponseItem>> history(const std::string& name) const;
+    Result<std::vector<api::HistoryItem>> history(const std::string& name) const;
     Result<void> tag(const std::string& name, const std::string& repository,
                      const std::string& tag);
-    Result<std::vector<api::ImageDeleteResponseItem>> remove(const std::string& name,
-                                                             const ImageRemoveOptions& options);
-    Result<api::ImagePruneResponse> prune(const Filters& filters);
+    Result<std::vector<api::ImageDeleteItem>> remove(const std::string& name,
+                                                     const ImageRemoveOptions& options);
+    Result<api::ImagesPruneReport> prune(const Filters& filters);
 
     // "No such image: x:latest" (NotFound) when there is none.
     Result<ImageForContainer> resolve(const std::string& name) const;

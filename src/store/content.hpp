@@ -20,6 +20,8 @@ class ContentWriter {
     // Fails once more than the declared size is written.
     Result<void> write(std::string_view bytes);
     std::uint64_t written() const { return written_; }
+    // The same file, to read along what is written so far (with offsets: pread, splice).
+    Result<sys::Fd> reader() const { return file_.duplicate(); }
     // Checks the size and, when given, the digest; then the blob is there. Gives the digest.
     Result<std::string> commit(std::string_view expected_digest = {});
 
