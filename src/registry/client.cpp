@@ -66,7 +66,7 @@ struct Client::Impl {
 
     Impl(ClientOptions given, const Cancel& cancel_given)
         : options(std::move(given)),
-          cancel(cancel_given),
+          cancels{&cancel_given, &aborted},
           transport(options.limits),
           address(options.host == "docker.io" ? "registry-1.docker.io" : options.host) {}
 
@@ -82,7 +82,8 @@ struct Client::Impl {
     Result<void> pause(int attempt, const HttpHead* head) const;
 
     ClientOptions options;
-    const Cancel& cancel;
+    Cancel aborted;
+    Transport::Cancels cancels;
     Transport transport;
     std::string address;
     Sync<State> state;
@@ -131,7 +132,7 @@ Result<HttpHead> Client::Impl::follow(Call& call, std::string url,
             if (head.status >= 200 && head.status < 300) return call.sink(head, bytes);
             return is_redirect(head.status) ? Result<void>() : collect_error(head, bytes);
         };
-        auto head = TRY(transport.perform(request, sink, cancel));
+        auto head = TRY(transport.perform(request, sink, cancels));
         if (!is_redirect(head.status)) return head;
         const std::string location = head.header("location");
         if (location.empty())
@@ -169,7 +170,7 @@ Result<Token> Client::Impl::fetch_token(const std::string& url, const Challenge&
         request.headers.push_back("Authorization: " + basic_authorization(credentials));
     }
     std::string body;
-    const auto head = TRY(transport.perform(request, collect(body, kMaxErrorBody), cancel));
+    const auto head = TRY(transport.perform(request, collect(body, kMaxErrorBody), cancels));
     if (head.status == 401 || head.status == 403)
         return fail(
             Code::Unauthorized, "unauthorized: {}",
@@ -239,9 +240,9 @@ Result<void> Client::Impl::pause(int attempt, const HttpHead* head) const {
             time = std::chrono::seconds(std::min<std::uint64_t>(*asked, 3600));
     }
     time = std::min<std::chrono::milliseconds>(time, kLongestPause);
-    pollfd wake{cancel.fd(), POLLIN, 0};
-    ::poll(&wake, 1, static_cast<int>(time.count()));
-    if (cancel.cancelled()) return fail(Code::Cancelled, "context canceled");
+    pollfd wakes[2] = {{cancels[0]->fd(), POLLIN, 0}, {cancels[1]->fd(), POLLIN, 0}};
+    if (::poll(wakes, 2, static_cast<int>(time.count())) > 0)
+        return fail(Code::Cancelled, "context canceled");
     return {};
 }
 
@@ -249,6 +250,10 @@ Client::Client(ClientOptions options, const Cancel& cancel)
     : impl_(std::make_unique<Impl>(std::move(options), cancel)) {}
 
 Client::~Client() = default;
+
+void Client::abort() {
+    impl_->aborted.cancel();
+}
 
 Result<Reply> Client::get(const std::string& repository, const std::string& path,
                           const std::vector<std::string>& accept, std::size_t limit) {

@@ -48,12 +48,13 @@ class Client {
     // those become one when the tries are used up.
     Result<Reply> get(const std::string& repository, const std::string& path,
                       const std::vector<std::string>& accept, std::size_t limit);
-    // The same for a whole address below the registry (the next page of a list).
     using Sink = std::function<Result<void>(std::string_view)>;
     // Streams a blob of exactly `size` bytes; each byte reaches the sink once, in order, however
     // often the connection breaks.
     Result<void> download(const std::string& repository, const std::string& digest,
                           std::uint64_t size, const Sink& sink);
+    // Ends what runs, and all that comes, with Code::Cancelled.
+    void abort();
 
   private:
     struct Impl;

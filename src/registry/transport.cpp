@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include <algorithm>
 #include <array>
 
 namespace coffer::registry {
@@ -139,20 +140,27 @@ void configure(CURL* easy, const HttpRequest& request, const TransportLimits& li
     }
 }
 
+bool any_cancelled(const Transport::Cancels& cancels) {
+    return std::any_of(cancels.begin(), cancels.end(),
+                       [](const Cancel* one) { return one->cancelled(); });
+}
+
 // Runs the prepared exchange; nullopt when it was cancelled or has stalled.
 std::optional<CURLcode> run(const Session& session, const TransportLimits& limits,
-                            const Exchange& exchange, const Cancel& cancel) {
+                            const Exchange& exchange, const Transport::Cancels& cancels) {
+    std::vector<curl_waitfd> wakes;
+    for (const Cancel* cancel : cancels) wakes.push_back({cancel->fd(), CURL_WAIT_POLLIN, 0});
     constexpr int kPollMilliseconds = 1000;
     int running = 1;
     while (running > 0) {
         if (const auto code = ::curl_multi_perform(session.multi(), &running); code != CURLM_OK)
             return CURLE_FAILED_INIT;
-        if (cancel.cancelled()) return std::nullopt;
+        if (any_cancelled(cancels)) return std::nullopt;
         if (running == 0) break;
         if (Clock::now() - exchange.last_byte > limits.stall) return std::nullopt;
-        curl_waitfd wake{cancel.fd(), CURL_WAIT_POLLIN, 0};
         const auto poll = std::min<long>(kPollMilliseconds, limits.stall.count());
-        ::curl_multi_poll(session.multi(), &wake, 1, static_cast<int>(poll), nullptr);
+        ::curl_multi_poll(session.multi(), wakes.data(), static_cast<unsigned>(wakes.size()),
+                          static_cast<int>(poll), nullptr);
     }
     int left = 0;
     while (const CURLMsg* message = ::curl_multi_info_read(session.multi(), &left)) {
@@ -190,7 +198,7 @@ Transport::Transport(TransportLimits limits) : impl_(std::make_unique<Impl>()) {
 Transport::~Transport() = default;
 
 Result<HttpHead> Transport::perform(const HttpRequest& request, const BodySink& sink,
-                                    const Cancel& cancel) {
+                                    const Cancels& cancels) {
     auto session = impl_->take();
     CURL* easy = session->easy();
     Exchange exchange{request, sink, {}, {}, Clock::now()};
@@ -203,13 +211,13 @@ Result<HttpHead> Transport::perform(const HttpRequest& request, const BodySink& 
     ::curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
 
     ::curl_multi_add_handle(session->multi(), easy);
-    const auto code = run(*session, impl_->limits, exchange, cancel);
+    const auto code = run(*session, impl_->limits, exchange, cancels);
     ::curl_multi_remove_handle(session->multi(), easy);
     ::curl_slist_free_all(headers);
 
     const std::string_view verb = request.form ? "Post" : "Get";
     if (!code) {
-        if (cancel.cancelled()) return fail(Code::Cancelled, "context canceled");
+        if (any_cancelled(cancels)) return fail(Code::Cancelled, "context canceled");
         return fail(Code::Unavailable, "{} \"{}\": no answer within {} seconds", verb, request.url,
                     impl_->limits.stall.count() / 1000);
     }

@@ -48,9 +48,11 @@ class Transport {
 
     // Called with each piece of the body; may block. Its error ends the exchange and is returned.
     using BodySink = std::function<Result<void>(const HttpHead&, std::string_view)>;
-    // Fails with Unavailable when the connection failed or broke off: worth another try.
+    // Fails with Unavailable when the connection failed or broke off: worth another try. Each of
+    // `cancels` ends it.
+    using Cancels = std::vector<const Cancel*>;
     Result<HttpHead> perform(const HttpRequest& request, const BodySink& sink,
-                             const Cancel& cancel);
+                             const Cancels& cancels);
 
   private:
     struct Impl;
