@@ -1,7 +1,7 @@
 #pragma once
 // A small blocking HTTP/1.1 client over unix sockets, tcp and TLS with keep-alive, streamed bodies
 // and hijack. A Client is safe from any thread (each call has a connection of its own); a Response
-// belongs to one thread.
+// belongs to one thread and must go before its Client.
 
 #include "http/message.hpp"
 #include "http/tls.hpp"
@@ -20,11 +20,11 @@ Result<Endpoint> parse_endpoint(std::string_view text);
 
 struct Call {
     Method method = Method::Get;
-    std::string target;  // path and query, encoded
-    Headers headers;     // Host, Content-Length and the like are added
-    std::string body;    // with its type in `headers`
+    std::string target = {};  // path and query, encoded
+    Headers headers = {};     // Host, Content-Length and the like are added
+    std::string body = {};    // with its type in `headers`
     // Set: a chunked body instead; fills the buffer and returns how much, 0 at the end.
-    std::function<Result<std::size_t>(char* to, std::size_t size)> source;
+    std::function<Result<std::size_t>(char* to, std::size_t size)> source = {};
 };
 
 class Response {
@@ -51,6 +51,7 @@ class Response {
 
 class Client {
   public:
+    struct Impl;
     explicit Client(Endpoint endpoint);
     ~Client();
     Client(const Client&) = delete;
@@ -71,7 +72,6 @@ class Client {
     Result<UpgradeResult> upgrade(const Call& call, std::string_view protocol = "tcp");
 
   private:
-    struct Impl;
     std::unique_ptr<Impl> impl_;
 };
 

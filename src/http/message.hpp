@@ -134,10 +134,14 @@ class StreamWriter {
 };
 
 // A connection after a hijack. `fd` is a socket that can be passed to another process (over TLS it
-// is one end of a socket pair that the server relays); `early` are bytes the client has sent
-// already, before all that can be read from `fd`.
+// is one end of a socket pair that the server relays).
 struct Upgraded {
     sys::Fd fd;
+    // Server: the head of the reply, not sent yet: write it to `fd` before anything else, and only
+    // once the stream is registered with who feeds it, because the client goes on as soon as it
+    // has it. Client: empty.
+    std::string greeting;
+    // What the peer has sent already; it comes before all that can be read from `fd`.
     std::string early;
 };
 
@@ -150,7 +154,7 @@ struct Reply {
     Headers headers;
     std::string body;          // buffered replies
     Stream stream_function;    // set: chunked, runs on the connection's thread
-    Upgrade upgrade_function;  // set: hijack; runs on the connection's thread after the head
+    Upgrade upgrade_function;  // set: hijack; runs on the connection's thread
 
     static Reply empty(int status);
     static Reply text(int status, std::string body);  // text/plain; charset=utf-8

@@ -49,8 +49,8 @@ class ChunkDecoder {
         std::size_t consumed = 0;  // of the input
         std::string_view data;     // within the input
     };
-    // Takes at most up to the end of one run of data. Nothing consumed: more input is needed.
-    Result<Step> step(std::string_view input);
+    // Takes at most one line or `max_data` bytes of data. Nothing consumed: more input is needed.
+    Result<Step> step(std::string_view input, std::size_t max_data);
     bool done() const { return state_ == State::Done; }
 
   private:
