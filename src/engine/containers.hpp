@@ -106,10 +106,13 @@ class Containers {
     Result<std::shared_ptr<Waiter>> wait(const std::string& name, WaitCondition condition);
 
     // Attach in two steps: check, then (after the upgrade) hand the connection over. The stream
-    // goes to the shim and outlives this engine; `early` are bytes already read from the client.
+    // goes to the shim and outlives this engine. `greeting` (the head of the reply) is written to
+    // the connection once the attach is registered and before any output: the client starts the
+    // container as soon as it has it. `early` are bytes already read from the client.
     Result<AttachTicket> prepare_attach(const std::string& name,
                                         const AttachOptions& options) const;
-    Result<void> attach(const AttachTicket& ticket, sys::Fd connection, std::string early);
+    Result<void> attach(const AttachTicket& ticket, sys::Fd connection,
+                        const std::string& greeting, std::string early);
 
     // Whether the container has a terminal decides the framing; `each` returns false to stop.
     // `interrupted` is polled by a following reader: the client's connection.
