@@ -105,9 +105,8 @@ class Images {
     Result<ImageForContainer> resolve(const std::string& name) const;
     std::size_t count() const;
 
-    struct Impl;
-
   private:
+    struct Impl;
     std::unique_ptr<Impl> impl_;
 };
 

@@ -9,10 +9,6 @@ std::uint32_t mask_of(unsigned length) {
     return length == 0 ? 0 : ~std::uint32_t{0} << (32 - length);
 }
 
-Prefix make_prefix(Address address, unsigned length) {
-    return {Address{address.value & mask_of(length)}, length};
-}
-
 Result<Address> parse_member(std::string_view text, const Prefix& prefix, std::string_view what) {
     const auto address = parse_address(text);
     if (!address) return fail(Code::InvalidArgument, "invalid {}: \"{}\"", what, text);
@@ -53,13 +49,21 @@ bool Prefix::overlaps(const Prefix& other) const {
     return contains(other.address) || other.contains(address);
 }
 
+Prefix prefix_of(Address address, unsigned length) {
+    return {Address{address.value & mask_of(length)}, length};
+}
+
+Interface interface_of(Address address, unsigned length) {
+    return {address, prefix_of(address, length)};
+}
+
 std::optional<Interface> parse_interface(std::string_view text) {
     const auto sides = cut(text, "/");
     if (!sides) return std::nullopt;
     const auto address = parse_address(sides->first);
     const auto length = parse_uint(sides->second);
     if (!address || !length || *length > 32) return std::nullopt;
-    return Interface{*address, make_prefix(*address, static_cast<unsigned>(*length))};
+    return interface_of(*address, static_cast<unsigned>(*length));
 }
 
 std::optional<Prefix> parse_prefix(std::string_view text) {

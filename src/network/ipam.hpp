@@ -34,11 +34,14 @@ struct Prefix {
     bool overlaps(const Prefix& other) const;
     auto operator<=>(const Prefix&) const = default;
 };
+// The one of that length, at most 32, that holds the address.
+Prefix prefix_of(Address address, unsigned length);
 // "10.0.0.7/8": the prefix 10.0.0.0/8 and the address 10.0.0.7.
 struct Interface {
     Address address;
     Prefix prefix;
 };
+Interface interface_of(Address address, unsigned length);
 std::optional<Interface> parse_interface(std::string_view text);
 // As parse_interface, and host bits must be zero.
 std::optional<Prefix> parse_prefix(std::string_view text);

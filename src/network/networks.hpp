@@ -116,7 +116,8 @@ class Networks {
     // Forbidden while it has endpoints or is predefined.
     Result<Network> remove(const std::string& reference);
 
-    // Wires a container to a network of driver bridge: veth pair, address, route, all up.
+    // Wires a container to a network: veth pair, address, route, all up. In host and none there is
+    // nothing to wire: the endpoint says that the container is there.
     Result<Endpoint> connect(const std::string& reference, const ConnectOptions& options);
     // Publishes ports of an endpoint; on success they are in endpoint.ports.
     Result<void> publish(Endpoint& endpoint, const std::vector<PortRequest>& ports);

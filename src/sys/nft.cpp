@@ -21,6 +21,7 @@ Result<std::string> run(const std::string& commands) {
     const std::lock_guard lock(one_at_a_time);
     const std::unique_ptr<nft_ctx, FreeContext> context(::nft_ctx_new(NFT_CTX_DEFAULT));
     if (!context) return fail(Code::Internal, "nftables: out of memory");
+    ::nft_ctx_output_set_flags(context.get(), NFT_CTX_OUTPUT_HANDLE);
     ::nft_ctx_buffer_output(context.get());
     ::nft_ctx_buffer_error(context.get());
     if (::nft_run_cmd_from_buffer(context.get(), commands.c_str()) != 0) {

@@ -8,7 +8,8 @@
 
 namespace coffer::sys::nft {
 
-// Applies all commands of the text or none. On success gives what `list` commands print.
+// Applies all commands of the text or none. On success gives what `list` commands print,
+// with handles.
 Result<std::string> run(const std::string& commands);
 
 }  // namespace coffer::sys::nft

@@ -1,0 +1,167 @@
+#include "network/firewall.hpp"
+
+namespace coffer::network::firewall {
+namespace {
+
+// The chains; every name has a prefix, since nft reserves many plain words.
+constexpr const char* kChains = R"(
+    chain coffer_raw {
+        type filter hook prerouting priority raw; policy accept;
+        iifname != "lo" ip daddr 127.0.0.0/8 drop
+        iifname @coffer_bridges ip daddr 169.254.169.254 drop
+    }
+    chain coffer_publish {
+        dnat ip to meta l4proto . ip daddr . th dport map @coffer_ports_at
+        dnat ip to meta l4proto . th dport map @coffer_ports
+    }
+    chain coffer_prerouting {
+        type nat hook prerouting priority dstnat; policy accept;
+        fib daddr type local jump coffer_publish
+    }
+    chain coffer_output {
+        type nat hook output priority -100; policy accept;
+        fib daddr type local jump coffer_publish
+    }
+    chain coffer_forward {
+        type filter hook forward priority filter; policy accept;
+        iifname . oifname @coffer_talking accept
+        iifname @coffer_internal drop
+        oifname @coffer_internal drop
+        ct state established,related accept
+        oifname @coffer_bridges ct status dnat accept
+        oifname @coffer_bridges drop
+    }
+    chain coffer_postrouting {
+        type nat hook postrouting priority srcnat; policy accept;
+        oifname @coffer_bridges ip saddr 127.0.0.0/8 masquerade
+        oifname @coffer_bridges ct status dnat ip saddr @coffer_subnets masquerade
+        oifname != @coffer_bridges ip saddr @coffer_subnets masquerade
+    }
+)";
+
+std::string quoted(const std::string& name) {
+    return "\"" + name + "\"";
+}
+
+struct Element {
+    const char* set;
+    std::string key;
+    std::string value;  // of a map
+};
+
+std::vector<Element> elements_of(const BridgeRules& bridge) {
+    std::vector<Element> elements{{"coffer_bridges", quoted(bridge.name), {}}};
+    if (bridge.talking)
+        elements.push_back(
+            {"coffer_talking", quoted(bridge.name) + " . " + quoted(bridge.name), {}});
+    if (bridge.internal) elements.push_back({"coffer_internal", quoted(bridge.name), {}});
+    if (bridge.masquerade && !bridge.internal)
+        for (const std::string& subnet : bridge.subnets)
+            elements.push_back({"coffer_subnets", subnet, {}});
+    return elements;
+}
+
+std::vector<Element> elements_of(const std::vector<PublishedPort>& ports) {
+    std::vector<Element> elements;
+    for (const PublishedPort& port : ports) {
+        std::string value = format("{} . {}", port.container_ip, port.container_port);
+        if (port.host_ip == "0.0.0.0")
+            elements.push_back({"coffer_ports",
+                                format("{} . {}", to_string(port.protocol), port.host_port),
+                                std::move(value)});
+        else
+            elements.push_back(
+                {"coffer_ports_at",
+                 format("{} . {} . {}", to_string(port.protocol), port.host_ip, port.host_port),
+                 std::move(value)});
+    }
+    return elements;
+}
+
+std::string command(const char* verb, const std::string& table, const Element& element) {
+    const std::string value = element.value.empty() ? "" : " : " + element.value;
+    return format("{} element ip {} {} {{ {}{} }}\n", verb, table, element.set, element.key, value);
+}
+
+std::string add(const std::string& table, const std::vector<Element>& elements) {
+    std::string text;
+    for (const Element& element : elements) text += command("add", table, element);
+    return text;
+}
+
+// Added first, so that an element which is gone already is no error.
+std::string remove(const std::string& table, const std::vector<Element>& elements) {
+    std::string text = add(table, elements);
+    for (const Element& element : elements)
+        text += command("delete", table, {element.set, element.key, {}});
+    return text;
+}
+
+}  // namespace
+
+std::string table_name(const std::string& default_bridge) {
+    std::string name = "coffer_";
+    for (const char c : default_bridge) {
+        const bool plain =
+            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        name += plain ? c : '_';
+    }
+    return name;
+}
+
+std::string replace_table(const std::string& table, const std::vector<BridgeRules>& bridges,
+                          const std::vector<PublishedPort>& ports) {
+    std::string text = format("add table ip {0}\ndelete table ip {0}\n", table);
+    text += format("table ip {} {{\n", table);
+    text += "    set coffer_bridges { type ifname; }\n";
+    text += "    set coffer_internal { type ifname; }\n";
+    text += "    set coffer_talking { type ifname . ifname; }\n";
+    text += "    set coffer_subnets { type ipv4_addr; flags interval; }\n";
+    text +=
+        "    map coffer_ports { type inet_proto . inet_service : ipv4_addr . inet_service; }\n"
+        "    map coffer_ports_at {\n"
+        "        type inet_proto . ipv4_addr . inet_service : ipv4_addr . inet_service;\n"
+        "    }";
+    text += kChains;
+    text += "}\n";
+    for (const BridgeRules& bridge : bridges) text += add_bridge(table, bridge);
+    return text + add_ports(table, ports);
+}
+
+std::string add_bridge(const std::string& table, const BridgeRules& bridge) {
+    return add(table, elements_of(bridge));
+}
+
+std::string remove_bridge(const std::string& table, const BridgeRules& bridge) {
+    return remove(table, elements_of(bridge));
+}
+
+std::string add_ports(const std::string& table, const std::vector<PublishedPort>& ports) {
+    return add(table, elements_of(ports));
+}
+
+std::string remove_ports(const std::string& table, const std::vector<PublishedPort>& ports) {
+    return remove(table, elements_of(ports));
+}
+
+std::string pass_docker(const std::string& listing, const std::vector<BridgeRules>& bridges) {
+    std::string text;
+    for (const BridgeRules& bridge : bridges)
+        for (const char* direction : {"iifname", "oifname"})
+            if (const std::string match = format("{} {}", direction, quoted(bridge.name));
+                listing.find(match) == std::string::npos)
+                text += format("insert rule ip filter DOCKER-USER {} accept\n", match);
+    return text;
+}
+
+std::string unpass_docker(const std::string& listing, const std::string& bridge) {
+    std::string text;
+    for (const std::string& line : split(listing, '\n')) {
+        const auto sides = cut(line, " # handle ");
+        if (sides && sides->first.find("ifname " + quoted(bridge) + " ") != std::string_view::npos)
+            text += format("delete rule ip filter DOCKER-USER handle {}\n", sides->second);
+    }
+    return text;
+}
+
+}  // namespace coffer::network::firewall

@@ -1,0 +1,135 @@
+#include "json/codec.hpp"
+#include "network/networks_state.hpp"
+
+namespace coffer::network {
+
+static void describe(json::Fields& f, const SubnetConfig& s) {
+    f("subnet", s.subnet);
+    f("ip_range", s.ip_range, json::kOmitEmpty);
+    f("gateway", s.gateway, json::kOmitEmpty);
+    f("auxiliary", s.auxiliary, json::kOmitEmpty);
+}
+
+static void describe(json::Fields& f, const Network& s) {
+    f("id", s.id);
+    f("name", s.name);
+    f("driver", s.driver);
+    f("scope", s.scope);
+    f("created", s.created);
+    f("internal", s.internal);
+    f("attachable", s.attachable);
+    f("masquerade", s.masquerade);
+    f("icc", s.icc);
+    f("mtu", s.mtu);
+    f("bridge", s.bridge);
+    f("subnets", s.subnets);
+    f("options", s.options);
+    f("ipam_options", s.ipam_options);
+    f("labels", s.labels);
+}
+
+namespace {
+
+struct PortDocument {
+    std::string protocol;
+    std::string host_ip;
+    std::uint16_t host_port = 0;
+    std::string container_ip;
+    std::uint16_t container_port = 0;
+};
+void describe(json::Fields& f, const PortDocument& s) {
+    f("protocol", s.protocol);
+    f("host_ip", s.host_ip);
+    f("host_port", s.host_port);
+    f("container_ip", s.container_ip);
+    f("container_port", s.container_port);
+}
+
+struct EndpointDocument {
+    std::string id;
+    std::string network_id;
+    std::string network_name;
+    std::string container_id;
+    std::string container_name;
+    std::string ifname;
+    std::string host_ifname;
+    std::string ip;
+    unsigned prefix = 0;
+    std::string gateway;
+    std::string mac;
+    std::vector<std::string> aliases;
+    std::vector<PortDocument> ports;
+};
+void describe(json::Fields& f, const EndpointDocument& s) {
+    f("id", s.id);
+    f("network_id", s.network_id);
+    f("network_name", s.network_name);
+    f("container_id", s.container_id);
+    f("container_name", s.container_name);
+    f("ifname", s.ifname);
+    f("host_ifname", s.host_ifname);
+    f("ip", s.ip);
+    f("prefix", s.prefix);
+    f("gateway", s.gateway);
+    f("mac", s.mac);
+    f("aliases", s.aliases);
+    f("ports", s.ports);
+}
+
+}  // namespace
+
+std::string encode(const Network& network) {
+    return json::encode(network);
+}
+
+Result<Network> decode_network(std::string_view text) {
+    return json::decode<Network>(text);
+}
+
+std::string encode(const Endpoint& e) {
+    EndpointDocument document{e.id,
+                              e.network_id,
+                              e.network_name,
+                              e.container_id,
+                              e.container_name,
+                              e.ifname,
+                              e.host_ifname,
+                              e.ip,
+                              e.prefix,
+                              e.gateway,
+                              e.mac,
+                              e.aliases,
+                              {}};
+    for (const PublishedPort& port : e.ports)
+        document.ports.push_back({std::string(to_string(port.protocol)), port.host_ip,
+                                  port.host_port, port.container_ip, port.container_port});
+    return json::encode(document);
+}
+
+Result<Endpoint> decode_endpoint(std::string_view text) {
+    const auto d = TRY_CONTEXT(json::decode<EndpointDocument>(text), "read an endpoint");
+    Endpoint endpoint{d.id,
+                      d.network_id,
+                      d.network_name,
+                      d.container_id,
+                      d.container_name,
+                      d.ifname,
+                      d.host_ifname,
+                      d.ip,
+                      d.prefix,
+                      d.gateway,
+                      d.mac,
+                      d.aliases,
+                      {}};
+    for (const PortDocument& port : d.ports) {
+        const auto protocol = parse_protocol(port.protocol);
+        if (!protocol)
+            return fail(Code::InvalidArgument, "endpoint with a port of protocol '{}'",
+                        port.protocol);
+        endpoint.ports.push_back(
+            {*protocol, port.host_ip, port.host_port, port.container_ip, port.container_port});
+    }
+    return endpoint;
+}
+
+}  // namespace coffer::network

@@ -1,0 +1,69 @@
+#pragma once
+// What Networks keeps behind its lock, shared by networks.cpp (networks) and endpoints.cpp
+// (containers in them). Internal to this folder.
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/sync.hpp"
+#include "network/firewall.hpp"
+#include "network/networks.hpp"
+
+namespace coffer::network {
+
+struct KnownNetwork {
+    Network info;
+    Subnet subnet;  // of driver bridge only
+    std::map<std::string, Endpoint> endpoints;
+};
+
+struct NetworksState {
+    std::map<std::string, KnownNetwork> networks;  // by id
+    Portmap portmap;
+
+    // By id, name or unique prefix of the id.
+    Result<KnownNetwork*> find(const std::string& reference);
+    KnownNetwork* find_endpoint(const Endpoint& endpoint);
+};
+
+struct Networks::Impl {
+    Impl(Config given, Records& store)
+        : config(std::move(given)), records(store), table(firewall::table_name(config.bridge)) {}
+
+    Config config;
+    Records& records;
+    const std::string table;
+    Sync<NetworksState> state;
+    std::mutex changes;  // one create or remove of a network at a time
+    // One writer of the table at a time. Taken before the state's lock, never after: a rebuild
+    // reads the state while it holds off all incremental changes.
+    std::mutex table_writer;
+
+    Result<void> open_default_bridge();
+    Result<void> open_predefined(const std::string& name, const std::string& driver);
+    Result<void> insert(Network network);
+    Result<Network> plan(const NetworkSpec& spec);
+    Result<std::vector<Prefix>> used_prefixes(const std::string& except);
+    Result<void> ensure_bridge(const Network& network);
+
+    // Applies one change of the table; a table that somebody removed is made again as a whole.
+    Result<void> change_table(const std::string& commands);
+    Result<void> rebuild_table();
+    Result<void> rebuild_table_locked();
+    // Lets `plan` answer the listing of docker's chain for others, where there is one.
+    static void change_docker_user(
+        const std::function<std::string(const std::string& listing)>& plan);
+
+    Result<Endpoint> reserve(const std::string& reference, const ConnectOptions& options,
+                             Network& network);
+    void forget(const Endpoint& endpoint);
+};
+
+firewall::BridgeRules rules_of(const Network& network);
+std::string encode(const Network& network);
+Result<Network> decode_network(std::string_view text);
+
+}  // namespace coffer::network
