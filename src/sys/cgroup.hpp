@@ -41,6 +41,8 @@ struct Limits {
     std::optional<std::uint64_t> cpu_shares;         // v1 scale, 2 to 262144
     std::optional<std::int64_t> cpu_quota;           // microseconds in a period
     std::optional<std::uint64_t> cpu_period;         // microseconds
+    std::optional<std::uint64_t> cpu_burst;          // microseconds
+    std::optional<std::int64_t> cpu_idle;            // 1: SCHED_IDLE
     std::optional<std::int64_t> cpu_rt_runtime;      // v1 only
     std::optional<std::uint64_t> cpu_rt_period;      // v1 only
     std::string cpus;                                // "0-2,7"; empty: all of the parent

@@ -93,6 +93,8 @@ Result<std::vector<Setting>> plan_v1(const Limits& limits) {
     if (limits.cpu_quota.value_or(0) != 0) {
         plan.limit("cpu", "cpu.cfs_quota_us", limits.cpu_quota, "-1");
     }
+    plan.number("cpu", "cpu.cfs_burst_us", limits.cpu_burst);
+    plan.number("cpu", "cpu.idle", limits.cpu_idle);
     if (limits.cpu_rt_period.value_or(0) != 0) {
         plan.number("cpu", "cpu.rt_period_us", limits.cpu_rt_period);
     }
@@ -186,6 +188,8 @@ Result<std::vector<Setting>> plan_v2(const Limits& limits) {
         plan.add("cpu", "cpu.max", has_period ? format("{} {}", text, *limits.cpu_period) : text,
                  quota <= 0);
     }
+    plan.number("cpu", "cpu.max.burst", limits.cpu_burst);
+    plan.number("cpu", "cpu.idle", limits.cpu_idle);
     if (!limits.cpus.empty()) plan.add("cpuset", "cpuset.cpus", limits.cpus);
     if (!limits.mems.empty()) plan.add("cpuset", "cpuset.mems", limits.mems);
     if (limits.pids) {
