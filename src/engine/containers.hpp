@@ -19,6 +19,12 @@ namespace coffer::engine {
 
 struct Core;  // the services that the engine's objects share: engine/core.hpp
 
+// Who asks, from the socket's peer credentials or the client's certificate.
+struct Caller {
+    std::uint32_t uid = 0;
+    std::uint32_t gid = 0;
+};
+
 // Somebody waits for a container to end. fd() becomes readable when result() is there.
 class Waiter {
   public:
@@ -82,8 +88,10 @@ class Containers {
     Result<void> recover();
 
     // `name` may be empty: one is made up. NotFound when the image is absent (the client pulls).
+    // A caller who is not root gets binds with exactly their own rights, and no part of the host.
     Result<api::ContainerCreateResponse> create(const std::string& name,
-                                                const api::ContainerCreateRequest& request);
+                                                const api::ContainerCreateRequest& request,
+                                                const Caller& caller);
     Result<std::vector<api::ContainerSummary>> list(const ListOptions& options) const;
     Result<api::ContainerInspect> inspect(const std::string& name, bool with_size) const;
     // NotModified when it runs already. Error codes of the program: see ExitCode in shim/protocol.
@@ -111,8 +119,8 @@ class Containers {
     // container as soon as it has it. `early` are bytes already read from the client.
     Result<AttachTicket> prepare_attach(const std::string& name,
                                         const AttachOptions& options) const;
-    Result<void> attach(const AttachTicket& ticket, sys::Fd connection,
-                        const std::string& greeting, std::string early);
+    Result<void> attach(const AttachTicket& ticket, sys::Fd connection, const std::string& greeting,
+                        std::string early);
 
     // Whether the container has a terminal decides the framing; `each` returns false to stop.
     // `interrupted` is polled by a following reader: the client's connection.

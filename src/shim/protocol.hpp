@@ -44,6 +44,8 @@ struct Start {
     std::string id;
     std::vector<std::string> lower_dirs;  // of the overlay, top first; empty: spec.root.path is it
     std::string upper_dir;                // holds diff/ and work/
+    std::string user;                 // "name:group" to look up in the rootfs; empty: as the spec
+    std::vector<std::string> groups;  // further groups, by name or number
     LogFile log;
     bool open_stdin = false;  // false: standard input is /dev/null (a tty always has one)
     bool stdin_once = false;  // the end of the first client's input ends the container's
@@ -63,6 +65,8 @@ struct Attach {           // fds: the client's socket
 struct Exec {
     std::string exec_id;
     std::string process;  // the OCI process object as JSON text; terminal and consoleSize count
+    std::string user;     // as in Start
+    std::vector<std::string> groups;
     bool has_seccomp = false;
     bool open_stdin = false;  // false: /dev/null
     std::optional<Client> client;

@@ -1,0 +1,148 @@
+#pragma once
+// One container: the record that is kept on disk, and the live object around it. A Record is
+// immutable once published: readers take a snapshot and wait for nobody. Changes are made by the
+// holder of the container's claim, of which there is one at a time.
+
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/container.hpp"
+#include "base/time.hpp"
+#include "engine/shim_link.hpp"
+#include "network/networks.hpp"
+
+namespace coffer::engine {
+
+class Waiter;
+
+// As docker's State.Status spells it.
+enum class Status { Created, Running, Paused, Restarting, Removing, Exited, Dead };
+std::string to_string(Status status);
+
+// A bind, volume or tmpfs after defaults.
+struct MountRecord {
+    std::string type;    // "bind", "volume", "tmpfs"
+    std::string name;    // of a volume
+    std::string source;  // on the host
+    std::string target;
+    std::vector<std::string> options;  // of the kernel's mount table and of the OCI runtime
+    bool writable = true;
+    std::string propagation;
+    std::string mode;  // as the user wrote it
+    // The caller's ids when a user who is not root asked for the bind; 0: ids as on the host.
+    std::uint32_t squash_uid = 0;
+    std::uint32_t squash_gid = 0;
+};
+void describe(json::Fields& f, const MountRecord& s);
+
+struct Record {
+    std::string id;
+    std::string name;  // without the slash
+    std::string created;
+    std::string image_id;
+    std::string image_name;  // as the user wrote it
+    std::string chain_id;    // of the image's topmost layer
+    api::ContainerConfig config;
+    api::HostConfig host_config;
+    std::map<std::string, api::EndpointSettings> networks;  // as asked for, by network name
+    std::vector<MountRecord> mounts;
+    std::string level;  // security level
+
+    std::string status = "created";
+    int pid = 0;
+    int exit_code = 0;
+    std::string error;
+    bool oom_killed = false;
+    bool stopped_by_user = false;
+    std::string started_at = "0001-01-01T00:00:00Z";
+    std::string finished_at = "0001-01-01T00:00:00Z";
+    int restart_count = 0;
+
+    // While it runs:
+    std::uint32_t id_base = 0;
+    std::string cgroup_path;
+    std::string network_container;       // the id whose network namespace it shares
+    std::vector<std::string> endpoints;  // network::encode()d
+
+    std::string path;  // what runs, for inspect
+    std::vector<std::string> args;
+
+    Status state() const;
+    bool is_up() const {
+        return status == "running" || status == "paused" || status == "restarting";
+    }
+};
+void describe(json::Fields& f, const Record& s);
+
+// An attached client that waits for the start.
+struct PendingClient {
+    shim::Client client;
+    sys::Fd connection;
+};
+
+class Container {
+  public:
+    explicit Container(std::shared_ptr<const Record> record)
+        : id_(record->id), record_(std::move(record)) {}
+
+    const std::string& id() const { return id_; }
+    std::shared_ptr<const Record> record() const;
+
+    // The right to change the container; waits until nobody else has it.
+    class Claim {
+      public:
+        explicit Claim(std::shared_ptr<Container> container);
+        ~Claim();
+        Claim(Claim&& other) noexcept : container_(std::move(other.container_)) {}
+        Claim& operator=(Claim&&) = delete;
+        Claim(const Claim&) = delete;
+        Claim& operator=(const Claim&) = delete;
+
+        Container* operator->() const { return container_.get(); }
+        // A copy to change; publish() makes it what readers see.
+        Record copy() const { return *container_->record(); }
+        void publish(Record record);
+
+      private:
+        std::shared_ptr<Container> container_;
+    };
+
+    std::shared_ptr<ShimLink> link() const;
+    void set_link(std::shared_ptr<ShimLink> link);
+
+    // Clients that attached before the start, until taken.
+    void add_pending(PendingClient client);
+    std::vector<PendingClient> take_pending();
+
+    // Waiters for the next exit or for the removal.
+    void add_waiter(std::shared_ptr<Waiter> waiter, bool for_removal);
+    void finish_waiters(const api::WaitResponse& response, bool removed);
+
+    // Readable once the container has stopped: for followers of its log. A fresh one for each run.
+    std::shared_ptr<Cancel> run_ended() const;
+    void begin_run();
+    void end_run();
+
+    // Gone from the tables: late arrivals must not act on it.
+    bool removed() const;
+    void set_removed();
+
+  private:
+    const std::string id_;
+    mutable std::mutex mutex_;
+    std::condition_variable released_;
+    bool claimed_ = false;
+    bool removed_ = false;
+    std::shared_ptr<const Record> record_;
+    std::shared_ptr<ShimLink> link_;
+    std::vector<PendingClient> pending_;
+    std::vector<std::pair<std::shared_ptr<Waiter>, bool>> waiters_;
+    std::shared_ptr<Cancel> run_ended_ = std::make_shared<Cancel>();
+};
+
+}  // namespace coffer::engine

@@ -1,0 +1,320 @@
+// From a create request to a record: the image's defaults under the request's, everything checked
+// that can be checked before a start.
+#include <algorithm>
+
+#include "base/id.hpp"
+#include "base/rollback.hpp"
+#include "engine/containers_impl.hpp"
+#include "engine/images.hpp"
+#include "engine/mounts.hpp"
+#include "engine/names.hpp"
+#include "network/networks.hpp"
+#include "network/resolv.hpp"
+#include "store/store.hpp"
+#include "volume/volumes.hpp"
+
+namespace coffer::engine {
+
+namespace {
+
+std::string env_key(const std::string& entry) {
+    return entry.substr(0, entry.find('='));
+}
+
+// The image's settings where the request is silent (docker's merge).
+void merge_image(const oci::RunConfig& image, api::ContainerConfig& config) {
+    if (config.user.empty()) config.user = image.user;
+    for (const auto& [port, nothing] : image.exposed_ports) config.exposed_ports[port];
+    std::vector<std::string> env = image.env;
+    for (const std::string& entry : config.env) {
+        const auto same = [&](const std::string& other) {
+            return env_key(other) == env_key(entry);
+        };
+        const auto found = std::find_if(env.begin(), env.end(), same);
+        if (found != env.end()) {
+            *found = entry;
+        } else {
+            env.push_back(entry);
+        }
+    }
+    config.env = std::move(env);
+    for (const auto& [key, value] : image.labels) config.labels.emplace(key, value);
+    // A new entrypoint forgets the image's command; {""} or {} clears the entrypoint.
+    if (!config.entrypoint) {
+        if (!config.cmd || config.cmd->empty()) config.cmd = image.cmd;
+        config.entrypoint = image.entrypoint;
+    }
+    if (config.entrypoint && *config.entrypoint == std::vector<std::string>{""}) {
+        config.entrypoint = std::vector<std::string>();
+    }
+    if (config.working_dir.empty()) config.working_dir = image.working_dir;
+    for (const auto& [path, nothing] : image.volumes) config.volumes[path];
+    if (config.stop_signal.empty()) config.stop_signal = image.stop_signal;
+}
+
+Failure not_yet(std::string_view option) {
+    return fail(Code::NotImplemented, "{} is not supported yet", option);
+}
+
+bool is_default(const std::string& mode, std::initializer_list<std::string_view> defaults) {
+    return std::find(defaults.begin(), defaults.end(), mode) != defaults.end();
+}
+
+// Options of later versions are refused by name, never ignored.
+Result<void> refuse_unsupported(const api::ContainerConfig& config, const api::HostConfig& host) {
+    if (!is_default(host.pid_mode, {"", "private"})) return not_yet("--pid " + host.pid_mode);
+    if (!is_default(host.ipc_mode, {"", "private", "shareable"}))
+        return not_yet("--ipc " + host.ipc_mode);
+    if (!is_default(host.uts_mode, {"", "private"})) return not_yet("--uts " + host.uts_mode);
+    if (!is_default(host.cgroupns_mode, {"", "private"})) {
+        return not_yet("--cgroupns " + host.cgroupns_mode);
+    }
+    if (!is_default(host.userns_mode, {"", "private"}))
+        return not_yet("--userns " + host.userns_mode);
+    if (!is_default(host.runtime, {"", "coffer"})) {
+        return fail(Code::InvalidArgument, "unknown or invalid runtime name: {}", host.runtime);
+    }
+    if (!is_default(host.log_config.type, {"", "json-file", "none"})) {
+        return not_yet("log driver " + host.log_config.type);
+    }
+    if (!is_default(host.restart_policy.name,
+                    {"", "no", "always", "unless-stopped", "on-failure"})) {
+        return fail(Code::InvalidArgument,
+                    "invalid restart policy: unknown policy '{}'; use one of "
+                    "'no', 'always', 'on-failure', or 'unless-stopped'",
+                    host.restart_policy.name);
+    }
+    if (!is_default(host.restart_policy.name, {"", "no"})) {
+        return not_yet("restart policy " + host.restart_policy.name);
+    }
+    if (!host.volumes_from.empty()) return not_yet("--volumes-from");
+    if (!host.links.empty()) return not_yet("--link");
+    if (!host.storage_opt.empty()) return not_yet("--storage-opt");
+    if (!host.resources.device_requests.empty()) return not_yet("device requests (--gpus)");
+    if (host.init.value_or(false)) return not_yet("--init");
+    if (config.healthcheck && !config.healthcheck->test.empty() &&
+        config.healthcheck->test.front() != "NONE") {
+        return not_yet("--health-cmd");
+    }
+    return {};
+}
+
+// A caller who is not root gets nothing of the host that their own account does not have.
+Result<void> check_caller(const api::HostConfig& host, const Caller& caller) {
+    if (caller.uid == 0) return {};
+    if (host.network_mode == "host") {
+        return fail(Code::Forbidden, "the host's network needs root: user {} may not use it",
+                    caller.uid);
+    }
+    if (!host.resources.devices.empty() || !host.resources.device_cgroup_rules.empty()) {
+        return fail(Code::Forbidden, "devices of the host need root: user {} may not use them",
+                    caller.uid);
+    }
+    return {};
+}
+
+Result<void> check_resources(const api::Resources& res, std::vector<std::string>& warnings) {
+    constexpr std::int64_t kLeastMemory = 6 << 20;
+    if (res.memory != 0 && res.memory < kLeastMemory) {
+        return fail(Code::InvalidArgument, "Minimum memory limit allowed is 6MB");
+    }
+    if (res.memory > 0 && res.memory_swap > 0 && res.memory_swap < res.memory) {
+        return fail(Code::InvalidArgument,
+                    "Minimum memoryswap limit should be larger than memory limit, see usage");
+    }
+    if (res.memory == 0 && res.memory_swap > 0) {
+        return fail(
+            Code::InvalidArgument,
+            "You should always set the Memory limit when using Memoryswap limit, see usage");
+    }
+    if (res.nano_cpus < 0) return fail(Code::InvalidArgument, "NanoCPUs must not be negative");
+    if (res.nano_cpus > 0 && (res.cpu_quota != 0 || res.cpu_period != 0)) {
+        return fail(Code::InvalidArgument,
+                    "Conflicting options: Nano CPUs and CPU Period or Quota cannot both be set");
+    }
+    if (res.blkio_weight != 0 && (res.blkio_weight < 10 || res.blkio_weight > 1000)) {
+        return fail(Code::InvalidArgument, "Range of blkio weight is from 10 to 1000");
+    }
+    if (res.memory_swappiness && *res.memory_swappiness > 100) {
+        return fail(Code::InvalidArgument,
+                    "Invalid value: {}, valid memory swappiness range is 0-100",
+                    *res.memory_swappiness);
+    }
+    if (res.oom_kill_disable.value_or(false) && res.memory == 0) {
+        warnings.emplace_back(
+            "OOM killer is disabled for the container, but no memory limit is set, "
+            "this can result in the system running out of resources.");
+    }
+    return {};
+}
+
+Result<void> check_ports(const api::HostConfig& host) {
+    for (const auto& [port, bindings] : host.port_bindings) {
+        network::PortRequest request = TRY(network::parse_container_port(port));
+        for (const api::PortBinding& binding : bindings.value_or(std::vector<api::PortBinding>())) {
+            TRY(network::parse_host_port(binding.host_port, request));
+        }
+    }
+    return {};
+}
+
+// Strings of the image or the user that end up in files or in argv and env.
+Result<void> check_text(const api::ContainerConfig& config) {
+    const auto bad = [](const std::string& text) { return text.find('\0') != std::string::npos; };
+    if (config.hostname.find_first_of(std::string_view("\n\r\0/ ", 5)) != std::string::npos ||
+        config.hostname.size() > 64) {
+        return fail(Code::InvalidArgument, "invalid hostname: '{}'", config.hostname);
+    }
+    if (config.domainname.find_first_of(std::string_view("\n\r\0/ ", 5)) != std::string::npos) {
+        return fail(Code::InvalidArgument, "invalid domain name: '{}'", config.domainname);
+    }
+    for (const std::string& entry : config.env) {
+        if (entry.empty() || entry[0] == '=' || bad(entry)) {
+            return fail(Code::InvalidArgument, "invalid environment variable: {}", entry);
+        }
+    }
+    if (!config.working_dir.empty() && !config.working_dir.starts_with('/')) {
+        return fail(Code::InvalidArgument,
+                    "the working directory '{}' is invalid, it needs to be an absolute path",
+                    config.working_dir);
+    }
+    return {};
+}
+
+std::string network_of(const api::HostConfig& host) {
+    const std::string& mode = host.network_mode;
+    return mode.empty() || mode == "default" ? "bridge" : mode;
+}
+
+}  // namespace
+
+Result<Record> Containers::Impl::new_record(const std::string& name,
+                                            const api::ContainerCreateRequest& request,
+                                            const Caller& caller,
+                                            std::vector<std::string>& warnings) {
+    if (request.config.image.empty()) {
+        return fail(Code::InvalidArgument, "Config.Image cannot be empty");
+    }
+    const ImageForContainer image = TRY(core.images.resolve(request.config.image));
+    Record record;
+    record.id = random_id();
+    record.name = name;
+    record.created = to_rfc3339_short(now());
+    record.image_id = image.id;
+    record.image_name = request.config.image;
+    record.chain_id = image.chain_id;
+    record.config = request.config;
+    record.host_config = request.host_config;
+    merge_image(image.config.config, record.config);
+
+    api::ContainerConfig& config = record.config;
+    api::HostConfig& host = record.host_config;
+    TRY(refuse_unsupported(request.config, host));
+    TRY(check_caller(host, caller));
+    TRY(check_text(config));
+    TRY(check_resources(host.resources, warnings));
+    TRY(check_ports(host));
+    if (!config.stop_signal.empty()) TRY(parse_signal(config.stop_signal));
+    const Rights rights = TRY(rights_of(host, core.settings.level));
+    record.level = std::string(security::name_of(rights.level));
+    TRY(build_resources(host.resources, security::profile(rights.level), 1U << 30U));
+    for (const std::string& extra : host.extra_hosts) TRY(network::parse_extra_host(extra));
+
+    std::vector<std::string> command = config.entrypoint.value_or(std::vector<std::string>());
+    const auto cmd = config.cmd.value_or(std::vector<std::string>());
+    command.insert(command.end(), cmd.begin(), cmd.end());
+    if (command.empty()) return fail(Code::InvalidArgument, "no command specified");
+    record.path = command.front();
+    record.args.assign(command.begin() + 1, command.end());
+
+    host.network_mode = network_of(host);
+    if (config.network_disabled) host.network_mode = "none";
+    const std::string prefix = "container:";
+    if (host.network_mode.starts_with(prefix)) {
+        const auto other = TRY(find(host.network_mode.substr(prefix.size())));
+        host.network_mode = prefix + other->id();
+        if (!host.port_bindings.empty() || host.publish_all_ports) {
+            return fail(Code::InvalidArgument,
+                        "conflicting options: port publishing and the container type network mode");
+        }
+    } else {
+        const network::Network known = TRY(core.networks.get(host.network_mode));
+        for (const auto& [wanted, settings] : request.networking_config.endpoints_config) {
+            const std::string key = wanted == "default" ? "bridge" : wanted;
+            const network::Network network = TRY(core.networks.get(key));
+            record.networks[network.name] = settings;
+            record.networks[network.name].network_id = network.id;
+        }
+        auto [entry, added] = record.networks.try_emplace(known.name);
+        entry->second.network_id = known.id;
+        if (added && !config.mac_address.empty()) entry->second.mac_address = config.mac_address;
+    }
+    if (config.hostname.empty() && !host.network_mode.starts_with(prefix)) {
+        config.hostname = record.id.substr(0, 12);
+    }
+    if (host.log_config.type.empty()) host.log_config.type = "json-file";
+    if (host.shm_size == 0) host.shm_size = 64 << 20;
+    if (host.ipc_mode.empty()) host.ipc_mode = "private";
+    if (host.cgroupns_mode.empty()) host.cgroupns_mode = "private";
+    if (host.runtime.empty()) host.runtime = "coffer";
+    if (host.restart_policy.name.empty()) host.restart_policy.name = "no";
+    return record;
+}
+
+Result<api::ContainerCreateResponse> Containers::create(const std::string& name,
+                                                        const api::ContainerCreateRequest& request,
+                                                        const Caller& caller) {
+    std::string wanted = name.starts_with('/') ? name.substr(1) : name;
+    if (!wanted.empty() && !is_valid_name(wanted)) {
+        return fail(Code::InvalidArgument,
+                    "Invalid container name ({}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
+                    wanted);
+    }
+    api::ContainerCreateResponse response;
+    Record record = TRY(impl_->new_record(wanted, request, caller, response.warnings));
+
+    Rollback undo;
+    // The name is taken first: of two who want it, one gets it.
+    for (int attempt = 0;; ++attempt) {
+        if (wanted.empty()) record.name = make_up_name(attempt);
+        auto table = impl_->table.lock();
+        const auto [taken, added] = table->id_by_name.emplace(record.name, record.id);
+        if (added) break;
+        if (wanted.empty() && attempt < 100) continue;
+        return fail(
+            Code::Conflict,
+            "Conflict. The container name \"/{}\" is already in use by container \"{}\". You "
+            "have to remove (or rename) that container to be able to reuse that name.",
+            record.name, taken->second);
+    }
+    TRY(undo.add([&] { impl_->table.lock()->id_by_name.erase(record.name); }));
+
+    volume::Volumes& volumes = impl_->core.volumes;
+    const GetVolume get_volume = [&](const std::string& volume,
+                                     const auto& labels) -> Result<VolumeRef> {
+        const bool is_new = volume.empty() || !volumes.find(volume);
+        const volume::Volume made = TRY(volumes.create(volume, labels));
+        if (is_new) {
+            TRY(undo.add([&volumes, made] {
+                ignore(volumes.remove(made.name), "an unused volume stays, and is shown");
+            }));
+        }
+        return VolumeRef{made.name, made.path};
+    };
+    record.mounts = TRY(collect_mounts(record.config, record.host_config, caller, get_volume));
+
+    TRY(impl_->core.store.create_writable(record.id, record.chain_id));
+    TRY(undo.add(
+        [&] { ignore(impl_->core.store.remove_writable(record.id), "swept at the next start"); }));
+    TRY(impl_->core.store.database().run(
+        "INSERT INTO containers (id, name, record) VALUES (?, ?, ?)",
+        {record.id, record.name, json::encode(record)}));
+    impl_->table.lock()->by_id.emplace(
+        record.id, std::make_shared<Container>(std::make_shared<const Record>(record)));
+    undo.commit();
+    impl_->publish_event(record, "create");
+    response.id = record.id;
+    return response;
+}
+
+}  // namespace coffer::engine

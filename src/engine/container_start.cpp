@@ -1,0 +1,319 @@
+// The life of a start: sandbox, network, files, spec, shim. Each step registers its undoing; the
+// container's claim is held throughout, no lock is.
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "base/log.hpp"
+#include "base/rollback.hpp"
+#include "engine/containers_impl.hpp"
+#include "network/networks.hpp"
+#include "network/resolv.hpp"
+#include "network/sandbox.hpp"
+#include "oci/runtime_spec.hpp"
+#include "store/store.hpp"
+#include "sys/file.hpp"
+
+namespace coffer::engine {
+
+namespace {
+
+std::uint64_t host_memory() {
+    struct sysinfo info {};
+    ::sysinfo(&info);
+    return std::uint64_t{info.totalram} * info.mem_unit;
+}
+
+Result<sys::Fd> sealed_memfd(const std::string& bytes) {
+    sys::Fd fd(::memfd_create("seccomp", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    if (!fd) return fail_errno("create memfd");
+    TRY(sys::write_all(fd.get(), bytes));
+    if (::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) !=
+        0) {
+        return fail_errno("seal memfd");
+    }
+    return fd;
+}
+
+Result<std::vector<network::PortRequest>> port_requests(const Record& record) {
+    std::vector<network::PortRequest> requests;
+    for (const auto& [port, bindings] : record.host_config.port_bindings) {
+        if (!bindings) continue;
+        for (const api::PortBinding& binding : *bindings) {
+            network::PortRequest request = TRY(network::parse_container_port(port));
+            request.host_ip = binding.host_ip;
+            TRY(network::parse_host_port(binding.host_port, request));
+            requests.push_back(request);
+        }
+    }
+    if (record.host_config.publish_all_ports) {
+        for (const auto& [port, nothing] : record.config.exposed_ports) {
+            if (record.host_config.port_bindings.contains(port)) continue;
+            requests.push_back(TRY(network::parse_container_port(port)));
+        }
+    }
+    return requests;
+}
+
+Result<std::vector<network::Endpoint>> connect_all(Core& core, const Record& record, int netns,
+                                                   Rollback& undo) {
+    std::vector<network::Endpoint> endpoints;
+    const auto ports = TRY(port_requests(record));
+    for (const auto& [name, settings] : record.networks) {
+        const network::Network network = TRY(core.networks.get(name));
+        if (network.driver != "bridge") continue;
+        network::ConnectOptions options;
+        options.container_id = record.id;
+        options.container_name = record.name;
+        options.netns_fd = netns;
+        options.ifname = format("eth{}", endpoints.size());
+        if (settings.ipam_config) options.ip = settings.ipam_config->ipv4_address;
+        options.mac = settings.mac_address;
+        options.aliases = settings.aliases;
+        options.default_route = endpoints.empty();
+        network::Endpoint endpoint = TRY(core.networks.connect(name, options));
+        endpoints.push_back(endpoint);
+        TRY(undo.add([&core, endpoint] { core.networks.release(endpoint); }));
+        if (endpoints.size() == 1 && !ports.empty()) {
+            TRY_CONTEXT(core.networks.publish(endpoints.back(), ports),
+                        "failed to set up container networking: driver failed programming external "
+                        "connectivity on endpoint {} ({})",
+                        record.name, endpoint.id);
+            const network::Endpoint published = endpoints.back();
+            // The endpoint with its ports replaces the one without: release() frees both.
+            TRY(undo.add([&core, published] { core.networks.release(published); }));
+        }
+    }
+    return endpoints;
+}
+
+Result<void> write_network_files(Core& core, const Record& record, const std::string& folder,
+                                 const std::vector<network::Endpoint>& endpoints) {
+    const api::HostConfig& host = record.host_config;
+    network::HostsOptions hosts;
+    hosts.hostname = record.config.hostname;
+    hosts.domainname = record.config.domainname;
+    for (const network::Endpoint& endpoint : endpoints) hosts.addresses.push_back(endpoint.ip);
+    hosts.extra_hosts = host.extra_hosts;
+    hosts.host_gateway = core.networks.host_gateway();
+    network::DnsOptions dns{host.dns, host.dns_search, host.dns_options};
+    const std::string resolv = network::read_host_resolv_conf().value_or("");
+    const std::string resolv_text = host.network_mode == "host"
+                                        ? network::host_network_resolv_conf(resolv, dns)
+                                        : network::resolv_conf(resolv, dns);
+    const std::string hosts_text = TRY(network::hosts_file(hosts));
+    TRY(sys::write_file(folder + "/hosts", hosts_text, 0644));
+    TRY(sys::write_file(folder + "/resolv.conf", resolv_text, 0644));
+    return sys::write_file(folder + "/hostname", network::hostname_file(record.config.hostname),
+                           0644);
+}
+
+shim::LogFile log_file(const Record& record, const std::string& path) {
+    shim::LogFile log;
+    if (record.host_config.log_config.type == "none") return log;
+    log.path = path;
+    const auto& options = record.host_config.log_config.config;
+    const auto size = options.find("max-size");
+    if (size != options.end()) log.max_size = parse_bytes(size->second).value_or(log.max_size);
+    const auto files = options.find("max-file");
+    if (files != options.end()) log.max_files = parse_int(files->second).value_or(log.max_files);
+    return log;
+}
+
+// The words clients look for; docker's CLI turns them into its exit status.
+Failure start_failure(const shim::Reply& reply) {
+    const Code code =
+        reply.code == 126 || reply.code == 127 ? Code::InvalidArgument : Code::Internal;
+    return fail(code, "failed to create task for container: unable to start container process: {}",
+                reply.message);
+}
+
+}  // namespace
+
+Result<std::shared_ptr<sys::Fd>> Containers::Impl::seccomp_filter(const Rights& rights) {
+    if (rights.no_seccomp) return std::make_shared<sys::Fd>();
+    const std::string key = format("{} {} {}", security::name_of(rights.level),
+                                   join(rights.capabilities, ","), rights.seccomp_profile);
+    {
+        auto known = filters.lock();
+        const auto found = known->find(key);
+        if (found != known->end()) return found->second;
+    }
+    const oci::LinuxSeccomp profile =
+        TRY(rights.seccomp_profile.empty()
+                ? security::default_seccomp(rights.level, rights.capabilities)
+                : security::parse_seccomp(rights.seccomp_profile, rights.capabilities));
+    const std::string bytes =
+        TRY(security::compiled(profile, core.store.paths().root() + "/seccomp"));
+    auto filter = std::make_shared<sys::Fd>(TRY(sealed_memfd(bytes)));
+    (*filters.lock())[key] = filter;
+    return filter;
+}
+
+void Containers::Impl::release_run(const Record& record) {
+    for (const std::string& text : record.endpoints) {
+        const auto endpoint = network::decode_endpoint(text);
+        if (endpoint) core.networks.release(*endpoint);
+    }
+    if (record.id_base != 0) core.sandboxes.release(record.id_base);
+    ignore(sys::remove_tree(bundle(record)), "swept at the next start");
+}
+
+Result<void> Containers::Impl::start(const std::shared_ptr<Container>& container) {
+    Container::Claim claim(container);
+    Record record = claim.copy();
+    if (container->removed()) return fail(Code::NotFound, "No such container: {}", record.id);
+    if (record.status == "paused") {
+        return fail(Code::Conflict, "cannot start a paused container, try unpause instead");
+    }
+    if (record.is_up())
+        return fail(Code::NotModified, "container {} is already running", record.id);
+
+    const auto run = [&]() -> Result<void> {
+        Rollback undo;
+        const Rights rights = TRY(rights_of(record.host_config, core.settings.level));
+        const auto filter = TRY(seccomp_filter(rights));
+        network::Sandbox sandbox = TRY(core.sandboxes.take());
+        record.id_base = sandbox.id_base;
+        TRY(undo.add([&] { core.sandboxes.release(record.id_base); }));
+
+        SpecInputs inputs{.record = record, .rights = rights};
+        inputs.id_base = record.id_base;
+        inputs.files = folder(record);
+        inputs.cgroup_path = format("{}/{}",
+                                    record.host_config.resources.cgroup_parent.empty()
+                                        ? core.settings.cgroup_parent
+                                        : record.host_config.resources.cgroup_parent,
+                                    record.id);
+        inputs.host_network = record.host_config.network_mode == "host";
+        inputs.host_memory = host_memory();
+        record.cgroup_path = inputs.cgroup_path;
+
+        std::vector<network::Endpoint> endpoints;
+        sys::Fd shared_netns;
+        int netns = sandbox.netns.get();
+        const std::string prefix = "container:";
+        if (record.host_config.network_mode.starts_with(prefix)) {
+            const auto other = TRY(find(record.host_config.network_mode.substr(prefix.size())));
+            const auto theirs = other->record();
+            if (!theirs->is_up()) {
+                return fail(Code::Conflict, "cannot join network of a non running container: {}",
+                            theirs->id);
+            }
+            shared_netns = TRY(sys::open_file(format("/proc/{}/ns/net", theirs->pid), O_RDONLY));
+            // The pid was theirs while we opened it, or this is not their namespace.
+            if (!other->record()->is_up()) {
+                return fail(Code::Conflict, "cannot join network of a non running container: {}",
+                            theirs->id);
+            }
+            netns = shared_netns.get();
+            record.network_container = theirs->id;
+            for (const char* name : {"hosts", "resolv.conf", "hostname"}) {
+                const std::string text =
+                    TRY(sys::read_file(format("{}/{}", folder(*theirs), name)));
+                TRY(sys::write_file(format("{}/{}", folder(record), name), text, 0644));
+            }
+            record.config.hostname = theirs->config.hostname;
+        } else {
+            if (!inputs.host_network) endpoints = TRY(connect_all(core, record, netns, undo));
+            TRY(write_network_files(core, record, folder(record), endpoints));
+        }
+        record.endpoints.clear();
+        for (const network::Endpoint& endpoint : endpoints) {
+            record.endpoints.push_back(network::encode(endpoint));
+        }
+
+        const oci::Spec spec = TRY(build_spec(inputs));
+        const std::string path = bundle(record);
+        TRY(sys::make_dirs(path, 0700));
+        TRY(undo.add([&] { ignore(sys::remove_tree(path), "swept at the next start"); }));
+        TRY(sys::write_file(path + "/config.json", json::encode(spec)));
+
+        std::weak_ptr<Container> weak = container;
+        auto link = TRY(core.shims.spawn(path, [this, weak](const shim::FromShim* message) {
+            if (const auto alive = weak.lock()) on_shim(alive, message);
+        }));
+        shim::Start request;
+        request.id = record.id;
+        request.lower_dirs = TRY(core.store.layers().lower_dirs(record.chain_id));
+        request.upper_dir = folder(record);
+        request.user = record.config.user;
+        request.groups = record.host_config.group_add;
+        request.log = log_file(record, log_path(record));
+        request.open_stdin = record.config.open_stdin;
+        request.stdin_once = record.config.stdin_once;
+        std::vector<int> fds = {sandbox.userns.get()};
+        request.has_userns = true;
+        if (!inputs.host_network) {
+            request.has_netns = true;
+            fds.push_back(netns);
+        }
+        if (*filter) {
+            request.has_seccomp = true;
+            fds.push_back(filter->get());
+        }
+        std::vector<PendingClient> pending = container->take_pending();
+        std::vector<PendingClient> late;
+        for (PendingClient& client : pending) {
+            if (request.clients.size() == shim::kMaxClientsOnStart) {
+                late.push_back(std::move(client));
+                continue;
+            }
+            request.clients.push_back(client.client);
+            fds.push_back(client.connection.get());
+        }
+        const shim::Reply reply = TRY(link->request(std::move(request), fds));
+        if (!reply.ok) {
+            record.exit_code = reply.code;
+            return start_failure(reply);
+        }
+        for (PendingClient& client : late) {
+            const int fd[] = {client.connection.get()};
+            const auto attached =
+                link->request(shim::Attach{.exec_id = "", .client = client.client}, fd);
+            if (!attached) LOG_WARN("attach to {}: {}", record.id, attached.error().message);
+        }
+        record.pid = reply.pid;
+        record.status = "running";
+        record.error.clear();
+        record.exit_code = 0;
+        record.oom_killed = false;
+        record.stopped_by_user = false;
+        record.started_at = to_rfc3339_short(now());
+        container->begin_run();
+        container->set_link(link);
+        TRY(undo.add([&, link] {
+            container->set_link(nullptr);
+            ignore(link->post(shim::Signal{.exec_id = "", .number = 9, .all = true}),
+                   "a shim without its engine ends with its container");
+            ignore(link->post(shim::Forget{}), "the same");
+        }));
+        TRY(save(claim, record));
+        undo.commit();
+        return {};
+    };
+
+    const auto started = run();
+    if (started) {
+        publish_event(record, "start");
+        return {};
+    }
+    // The container stays as it was, with the reason on it; `run --rm` expects it gone.
+    static_cast<void>(container->take_pending());
+    Record failed = claim.copy();
+    failed.exit_code = record.exit_code == 0 ? kStartFailed : record.exit_code;
+    failed.error = started.error().message;
+    if (failed.host_config.auto_remove) {
+        ignore(remove_claimed(claim, {.force = true, .volumes = true}), "logged there");
+    } else {
+        ignore(save(claim, failed), "the start's own error matters more");
+        api::WaitResponse response;
+        response.status_code = failed.exit_code;
+        response.error = api::WaitExitError{failed.error};
+        container->finish_waiters(response, false);
+    }
+    return fail(started.error());
+}
+
+}  // namespace coffer::engine

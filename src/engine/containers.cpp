@@ -1,0 +1,320 @@
+#include "engine/containers.hpp"
+
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include "base/log.hpp"
+#include "engine/containers_impl.hpp"
+#include "engine/events.hpp"
+#include "engine/names.hpp"
+#include "store/store.hpp"
+#include "sys/cgroup.hpp"
+#include "sys/file.hpp"
+
+namespace coffer::engine {
+
+Containers::Containers(Core& core) : impl_(std::make_unique<Impl>(core)) {}
+Containers::~Containers() = default;
+
+Result<std::shared_ptr<Container>> Containers::Impl::find(const std::string& name) const {
+    const std::string plain = name.starts_with('/') ? name.substr(1) : name;
+    auto locked = table.lock();
+    const auto by_id = locked->by_id.find(plain);
+    if (by_id != locked->by_id.end()) return by_id->second;
+    const auto by_name = locked->id_by_name.find(plain);
+    if (by_name != locked->id_by_name.end()) return locked->by_id.at(by_name->second);
+    if (!plain.empty() && is_hex(plain)) {
+        const auto first = locked->by_id.lower_bound(plain);
+        if (first != locked->by_id.end() && first->first.starts_with(plain)) {
+            const auto second = std::next(first);
+            if (second != locked->by_id.end() && second->first.starts_with(plain)) {
+                return fail(Code::InvalidArgument, "multiple IDs found with provided prefix: {}",
+                            plain);
+            }
+            return first->second;
+        }
+    }
+    return fail(Code::NotFound, "No such container: {}", name);
+}
+
+std::vector<std::shared_ptr<Container>> Containers::Impl::all() const {
+    std::vector<std::shared_ptr<Container>> out;
+    auto locked = table.lock();
+    for (const auto& [id, container] : locked->by_id) out.push_back(container);
+    return out;
+}
+
+Result<void> Containers::Impl::save(Container::Claim& claim, Record record) {
+    TRY(core.store.database().run("UPDATE containers SET record = ? WHERE id = ?",
+                                  {json::encode(record), record.id}));
+    claim.publish(std::move(record));
+    return {};
+}
+
+void Containers::Impl::publish_event(const Record& record, const std::string& action,
+                                     std::map<std::string, std::string> attributes) const {
+    attributes.insert(record.config.labels.begin(), record.config.labels.end());
+    attributes["image"] = record.config.image;
+    attributes["name"] = record.name;
+    core.events.publish({"container", action, record.id, std::move(attributes), {}});
+}
+
+std::string Containers::Impl::folder(const Record& record) const {
+    return core.store.paths().container(record.id);
+}
+
+std::string Containers::Impl::bundle(const Record& record) const {
+    return format("{}/containers/{}", core.settings.exec_root, record.id);
+}
+
+std::string Containers::Impl::log_path(const Record& record) const {
+    return format("{}/{}-json.log", folder(record), record.id);
+}
+
+Result<int> parse_signal(const std::string& text) {
+    if (const auto number = parse_uint(text)) {
+        if (*number >= 1 && *number <= 64) return static_cast<int>(*number);
+        return fail(Code::InvalidArgument, "Invalid signal: {}", text);
+    }
+    std::string name;
+    for (const char c : text) name += static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+    if (name.starts_with("SIG")) name = name.substr(3);
+    for (int number = 1; number < 32; ++number) {
+        const char* known = ::sigabbrev_np(number);
+        if (known != nullptr && name == known) return number;
+    }
+    int base = 0;
+    if (name.starts_with("RTMIN")) base = 34;
+    if (name.starts_with("RTMAX")) base = 64;
+    if (base != 0) {
+        const std::string rest = name.substr(5);
+        const auto offset = rest.empty() ? std::optional<std::int64_t>(0)
+                                         : parse_int(rest[0] == '+' ? rest.substr(1) : rest);
+        if (offset && base + *offset >= 34 && base + *offset <= 64) {
+            return static_cast<int>(base + *offset);
+        }
+    }
+    return fail(Code::InvalidArgument, "Invalid signal: {}", text);
+}
+
+Result<std::shared_ptr<Waiter>> Containers::wait(const std::string& name, WaitCondition condition) {
+    const auto container = TRY(impl_->find(name));
+    sys::Fd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (!wake) return fail_errno("wait for container {}", name);
+    auto waiter = std::make_shared<Waiter>(std::move(wake));
+    // Added before the state is looked at, so that no exit can fall in between.
+    container->add_waiter(waiter, condition == WaitCondition::Removed);
+    const auto record = container->record();
+    api::WaitResponse now;
+    now.status_code = record->exit_code;
+    if (condition == WaitCondition::NotRunning && !record->is_up()) waiter->finish(now);
+    if (condition == WaitCondition::Removed && container->removed()) waiter->finish(now);
+    return waiter;
+}
+
+Result<void> Containers::start(const std::string& name) {
+    return impl_->start(TRY(impl_->find(name)));
+}
+
+Result<void> Containers::kill(const std::string& name, const std::string& signal) {
+    const auto container = TRY(impl_->find(name));
+    const int number = TRY(parse_signal(signal.empty() ? "KILL" : signal));
+    const auto record = container->record();
+    const auto link = container->link();
+    if (!record->is_up() || !link) {
+        return fail(Code::Conflict, "cannot kill container: {}: container {} is not running", name,
+                    record->id);
+    }
+    if (number == SIGKILL && record->status == "paused") {
+        ignore(unpause(name), "SIGKILL thaws a frozen group by itself on cgroup v2");
+    }
+    const auto reply =
+        TRY(link->request(shim::Signal{.exec_id = "", .number = number, .all = false}));
+    if (!reply.ok) {
+        return fail(Code::Conflict, "cannot kill container: {}: {}", name, reply.message);
+    }
+    impl_->publish_event(*record, "kill", {{"signal", std::to_string(number)}});
+    return {};
+}
+
+Result<void> Containers::pause(const std::string& name) {
+    const auto container = TRY(impl_->find(name));
+    Container::Claim claim(container);
+    Record record = claim.copy();
+    if (record.status == "paused") {
+        return fail(Code::Conflict, "Container {} is already paused", record.id);
+    }
+    if (record.status != "running") {
+        return fail(Code::Conflict, "Container {} is not running", record.id);
+    }
+    const auto cgroup = TRY(sys::cgroup::Cgroup::open(record.cgroup_path));
+    TRY_CONTEXT(cgroup.freeze(), "cannot pause container {}", record.id);
+    record.status = "paused";
+    TRY(impl_->save(claim, record));
+    impl_->publish_event(record, "pause");
+    return {};
+}
+
+Result<void> Containers::unpause(const std::string& name) {
+    const auto container = TRY(impl_->find(name));
+    Container::Claim claim(container);
+    Record record = claim.copy();
+    if (record.status != "paused") {
+        return fail(Code::Conflict, "Container {} is not paused", record.id);
+    }
+    const auto cgroup = TRY(sys::cgroup::Cgroup::open(record.cgroup_path));
+    TRY_CONTEXT(cgroup.thaw(), "cannot resume container {}", record.id);
+    record.status = "running";
+    TRY(impl_->save(claim, record));
+    impl_->publish_event(record, "unpause");
+    return {};
+}
+
+Result<void> Containers::rename(const std::string& name, const std::string& new_name) {
+    const auto container = TRY(impl_->find(name));
+    const std::string wanted = new_name.starts_with('/') ? new_name.substr(1) : new_name;
+    if (wanted.empty()) {
+        return fail(Code::InvalidArgument, "Neither old nor new names may be empty");
+    }
+    if (!is_valid_name(wanted)) {
+        return fail(Code::InvalidArgument,
+                    "Error when allocating new name: Invalid container name ({}), only "
+                    "[a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
+                    wanted);
+    }
+    Container::Claim claim(container);
+    Record record = claim.copy();
+    const std::string old_name = record.name;
+    if (wanted == old_name) {
+        return fail(Code::InvalidArgument,
+                    "Renaming a container with the same name as its current name");
+    }
+    {
+        auto table = impl_->table.lock();
+        const auto [taken, added] = table->id_by_name.emplace(wanted, record.id);
+        if (!added) {
+            return fail(Code::Conflict,
+                        "Error when allocating new name: Conflict. The container name \"/{}\" is "
+                        "already in use by container \"{}\". You have to remove (or rename) that "
+                        "container to be able to reuse that name.",
+                        wanted, taken->second);
+        }
+    }
+    record.name = wanted;
+    const auto saved =
+        impl_->core.store.database().run("UPDATE containers SET name = ?, record = ? WHERE id = ?",
+                                         {wanted, json::encode(record), record.id});
+    auto table = impl_->table.lock();
+    table->id_by_name.erase(saved ? old_name : wanted);
+    if (!saved) return fail(saved.error());
+    claim.publish(record);
+    impl_->core.networks.rename(record.id, wanted);
+    impl_->publish_event(record, "rename", {{"oldName", "/" + old_name}});
+    return {};
+}
+
+Result<void> Containers::resize(const std::string& name, unsigned height, unsigned width) {
+    const auto container = TRY(impl_->find(name));
+    const auto link = container->link();
+    if (!container->record()->is_up() || !link) {
+        return fail(Code::Conflict, "Container {} is not running", container->id());
+    }
+    shim::Resize request;
+    request.rows = static_cast<std::uint16_t>(std::min(height, 65535U));
+    request.columns = static_cast<std::uint16_t>(std::min(width, 65535U));
+    const auto reply = TRY(link->request(request));
+    if (!reply.ok) return fail(Code::Internal, "resize container: {}", reply.message);
+    return {};
+}
+
+Result<AttachTicket> Containers::prepare_attach(const std::string& name,
+                                                const AttachOptions& options) const {
+    const auto container = TRY(impl_->find(name));
+    const auto record = container->record();
+    if (record->status == "paused") {
+        return fail(Code::Conflict, "container {} is paused, unpause the container before attach",
+                    name);
+    }
+    if (record->status == "restarting") {
+        return fail(Code::Conflict,
+                    "container {} is restarting, wait until the container is running", name);
+    }
+    return AttachTicket{record->id, record->config.tty, options};
+}
+
+Result<void> Containers::attach(const AttachTicket& ticket, sys::Fd connection,
+                                const std::string& greeting, std::string early) {
+    const auto container = TRY(impl_->find(ticket.id));
+    const auto record = container->record();
+    if (!ticket.options.stream) return sys::write_all(connection.get(), greeting);
+    shim::Client client;
+    client.use_stdin = ticket.options.stdin_open && record->config.open_stdin;
+    client.use_stdout = ticket.options.stdout_open;
+    client.use_stderr = ticket.options.stderr_open;
+    client.detach_keys = ticket.options.detach_keys;
+    client.early = std::move(early);
+    impl_->publish_event(*record, "attach");
+    // The claim keeps a start from passing between the look and the hand-over.
+    const Container::Claim claim(container);
+    const auto link = container->link();
+    TRY(sys::write_all(connection.get(), greeting));
+    if (!link) {
+        container->add_pending({std::move(client), std::move(connection)});
+        return {};
+    }
+    const int fds[] = {connection.get()};
+    const auto reply = TRY(link->request(shim::Attach{.exec_id = "", .client = client}, fds));
+    if (!reply.ok) return fail(Code::Conflict, "attach: {}", reply.message);
+    return {};
+}
+
+Result<bool> Containers::has_tty(const std::string& name) const {
+    return TRY(impl_->find(name))->record()->config.tty;
+}
+
+Result<void> Containers::read_logs(const std::string& name, const LogOptions& options,
+                                   const Cancel& interrupted,
+                                   const std::function<bool(const logs::Record&)>& each) const {
+    const auto container = TRY(impl_->find(name));
+    const auto record = container->record();
+    if (record->host_config.log_config.type == "none") {
+        return fail(Code::NotImplemented, "configured logging driver does not support reading");
+    }
+    // Held while we read, so that its descriptor stays open.
+    const auto ended = container->run_ended();
+    logs::ReadOptions read = options.read;
+    read.want_stdout = options.stdout_wanted;
+    read.want_stderr = options.stderr_wanted;
+    if (!record->is_up()) read.follow = false;
+    read.stopped_fd = ended->fd();
+    read.cancel_fd = interrupted.fd();
+    return logs::read(impl_->log_path(*record), read, each);
+}
+
+std::vector<Containers::ImageUse> Containers::users_of_image(const std::string& image_id) const {
+    std::vector<ImageUse> users;
+    for (const auto& container : impl_->all()) {
+        const auto record = container->record();
+        if (record->image_id == image_id) users.push_back({record->id, record->is_up()});
+    }
+    return users;
+}
+
+Containers::Counts Containers::counts() const {
+    Counts counts;
+    for (const auto& container : impl_->all()) {
+        const auto record = container->record();
+        if (record->status == "paused") {
+            ++counts.paused;
+        } else if (record->is_up()) {
+            ++counts.running;
+        } else {
+            ++counts.stopped;
+        }
+    }
+    return counts;
+}
+
+}  // namespace coffer::engine

@@ -1,0 +1,78 @@
+#pragma once
+// What the parts of Containers share (private to src/engine). Locks: `table` guards only the maps;
+// a container's claim guards its changes; neither is held across the other's slow work.
+
+#include <map>
+#include <string>
+
+#include "engine/container.hpp"
+#include "engine/containers.hpp"
+#include "engine/core.hpp"
+#include "engine/spec_builder.hpp"
+
+namespace coffer::engine {
+
+struct Containers::Impl {
+    explicit Impl(Core& services) : core(services) {}
+
+    struct Table {
+        std::map<std::string, std::shared_ptr<Container>> by_id;
+        std::map<std::string, std::string> id_by_name;
+    };
+
+    Core& core;
+    mutable Sync<Table> table;
+    // Compiled seccomp filters by rights, as sealed memfds that every start shares.
+    Sync<std::map<std::string, std::shared_ptr<sys::Fd>>> filters;
+    // Called on the reading thread for every end of an exec; set by Execs.
+    std::function<void(const std::string& exec_id, int exit_code)> exec_ended;
+    std::function<void(const std::string& container_id)> container_ended;
+
+    // containers.cpp
+    Result<std::shared_ptr<Container>> find(const std::string& name) const;
+    std::vector<std::shared_ptr<Container>> all() const;
+    // Durable, then visible.
+    Result<void> save(Container::Claim& claim, Record record);
+    void publish_event(const Record& record, const std::string& action,
+                       std::map<std::string, std::string> attributes = {}) const;
+    std::string folder(const Record& record) const;  // <data-root>/containers/<id>
+    std::string bundle(const Record& record) const;  // <exec-root>/containers/<id>
+    std::string log_path(const Record& record) const;
+
+    // container_create.cpp
+    Result<Record> new_record(const std::string& name, const api::ContainerCreateRequest& request,
+                              const Caller& caller, std::vector<std::string>& warnings);
+
+    // container_start.cpp
+    Result<void> start(const std::shared_ptr<Container>& container);
+    Result<std::shared_ptr<sys::Fd>> seccomp_filter(const Rights& rights);
+    // Frees what a run holds outside the container's own processes.
+    void release_run(const Record& record);
+
+    // container_end.cpp
+    void on_shim(const std::shared_ptr<Container>& container, const shim::FromShim* message);
+    void settle_exit(const std::shared_ptr<Container>& container,
+                     const std::shared_ptr<ShimLink>& link, const shim::ExitRecord& exit);
+    Result<void> remove(const std::shared_ptr<Container>& container, const RemoveOptions& options);
+    Result<void> remove_claimed(Container::Claim& claim, const RemoveOptions& options);
+    // Signals and waits; true when it has stopped in time.
+    Result<bool> signal_and_wait(const std::shared_ptr<Container>& container, int signal,
+                                 std::optional<std::chrono::milliseconds> limit);
+    Result<void> stop(const std::shared_ptr<Container>& container,
+                      const std::optional<std::string>& signal, std::optional<int> seconds);
+
+    // recovery.cpp
+    void rejoin(const std::shared_ptr<Container>& container);
+    void abandon(const std::string& id);
+
+    // container_view.cpp
+    api::ContainerInspect inspect(const Record& record) const;
+    api::ContainerSummary summary(const Record& record) const;
+};
+
+// "TERM", "SIGTERM", "15" -> 15.
+Result<int> parse_signal(const std::string& text);
+// docker's exit code for a run that the shim could not start: 125, 126 or 127.
+constexpr int kStartFailed = 125;
+
+}  // namespace coffer::engine

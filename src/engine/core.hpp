@@ -1,0 +1,48 @@
+#pragma once
+// Core: the services that the engine's objects share. Made once by the composition root; every
+// member is safe from any thread and outlives the engine's objects.
+
+#include <string>
+
+#include "security/profiles.hpp"
+
+namespace coffer {
+class WorkerPool;
+}
+namespace coffer::store {
+class Store;
+}
+namespace coffer::network {
+class Networks;
+class SandboxPool;
+}  // namespace coffer::network
+
+namespace coffer::volume {
+class Volumes;
+}
+
+namespace coffer::engine {
+
+class Events;
+class Images;
+class ShimLinks;
+
+struct Settings {
+    std::string exec_root;      // bundles, sockets and exit records of running containers
+    std::string cgroup_parent;  // "/coffer"
+    security::Level level = security::Level::Standard;
+};
+
+struct Core {
+    Settings settings;
+    store::Store& store;
+    network::Networks& networks;
+    network::SandboxPool& sandboxes;
+    volume::Volumes& volumes;
+    Events& events;
+    Images& images;
+    ShimLinks& shims;
+    WorkerPool& workers;
+};
+
+}  // namespace coffer::engine

@@ -1,0 +1,31 @@
+#pragma once
+// The mounts a container asks for: binds ("src:dst:opts"), --mount objects, tmpfs and the volumes
+// of its image, checked and brought into one form. Pure but for the host paths it looks at.
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "engine/container.hpp"
+#include "engine/containers.hpp"
+
+namespace coffer::engine {
+
+// Makes (or finds) a volume; an empty name makes an anonymous one.
+struct VolumeRef {
+    std::string name;
+    std::string path;
+};
+using GetVolume = std::function<Result<VolumeRef>(
+    const std::string& name, const std::map<std::string, std::string>& labels)>;
+
+// docker's texts for bad syntax, duplicates and missing sources. `make_volume` is called last, once
+// nothing else can fail.
+Result<std::vector<MountRecord>> collect_mounts(const api::ContainerConfig& config,
+                                                const api::HostConfig& host, const Caller& caller,
+                                                const GetVolume& make_volume);
+
+// "/a//b/../c" -> "/a/c"; absolute paths only.
+Result<std::string> clean_target(const std::string& path);
+
+}  // namespace coffer::engine

@@ -1,0 +1,104 @@
+#include "volume/volumes.hpp"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "base/id.hpp"
+#include "base/log.hpp"
+#include "base/time.hpp"
+#include "json/codec.hpp"
+#include "sys/file.hpp"
+
+namespace coffer::volume {
+
+namespace {
+
+constexpr std::size_t kRecordLimit = 1024 * 1024;
+
+bool is_alnum(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+}  // namespace
+
+void describe(json::Fields& f, const Volume& s) {
+    f("Name", s.name);
+    f("CreatedAt", s.created_at);
+    f("Labels", s.labels);
+    f("Anonymous", s.anonymous);
+}
+
+bool is_valid_volume_name(std::string_view name) {
+    if (name.size() < 2 || name.size() > 255 || !is_alnum(name.front())) return false;
+    return std::all_of(name.begin(), name.end(),
+                       [](char c) { return is_alnum(c) || c == '_' || c == '.' || c == '-'; });
+}
+
+Result<std::unique_ptr<Volumes>> Volumes::open(std::string folder) {
+    TRY(sys::make_dirs(folder, 0700));
+    std::unique_ptr<Volumes> volumes(new Volumes(folder));
+    for (const std::string& name : TRY(sys::list_dir(folder))) {
+        const std::string record = folder + "/" + name + "/volume.json";
+        const auto text = sys::read_file(record, kRecordLimit);
+        const auto volume = text ? json::decode<Volume>(*text) : Result<Volume>(fail(text.error()));
+        if (!volume || volume->name != name) {
+            // A crash came between the folder and its record: nobody has used it.
+            LOG_WARN("volume folder '{}/{}' has no record and is removed", folder, name);
+            ignore(sys::remove_tree(folder + "/" + name), "tried again at the next start");
+            continue;
+        }
+        Volume known = *volume;
+        known.path = folder + "/" + name + "/_data";
+        volumes->volumes_.emplace(name, std::move(known));
+    }
+    return volumes;
+}
+
+Result<Volume> Volumes::create(const std::string& wanted,
+                               const std::map<std::string, std::string>& labels) {
+    const std::string name = wanted.empty() ? random_hex(32) : wanted;
+    if (!is_valid_volume_name(name)) {
+        return fail(Code::InvalidArgument,
+                    "create {}: \"{}\" includes invalid characters for a local volume name, only "
+                    "\"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host "
+                    "directory, use absolute path",
+                    name, name);
+    }
+    const std::lock_guard lock(mutex_);
+    const auto found = volumes_.find(name);
+    if (found != volumes_.end()) return found->second;
+    Volume volume{name, folder_ + "/" + name + "/_data", to_rfc3339(now()), labels, wanted.empty()};
+    TRY(sys::make_dirs(folder_ + "/" + name, 0700));
+    TRY(sys::make_dirs(volume.path, 0755));
+    TRY(sys::replace_file(folder_ + "/" + name + "/volume.json", json::encode(volume)));
+    volumes_.emplace(name, volume);
+    return volume;
+}
+
+std::optional<Volume> Volumes::find(const std::string& name) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = volumes_.find(name);
+    return found == volumes_.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::vector<Volume> Volumes::list() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<Volume> all;
+    for (const auto& [name, volume] : volumes_) all.push_back(volume);
+    return all;
+}
+
+Result<void> Volumes::remove(const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    if (!volumes_.contains(name)) {
+        return fail(Code::NotFound, "get {}: no such volume", name);
+    }
+    // The record goes first: what a crash leaves of the rest is removed at the next start.
+    TRY(sys::remove_tree(folder_ + "/" + name + "/volume.json"));
+    volumes_.erase(name);
+    TRY_CONTEXT(sys::remove_tree(folder_ + "/" + name), "remove volume '{}'", name);
+    return {};
+}
+
+}  // namespace coffer::volume

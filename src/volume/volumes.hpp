@@ -1,0 +1,48 @@
+#pragma once
+// Volumes of the `local` driver: folders that outlive containers. The disk holds the containers'
+// own ids (mounts are id-mapped), so a volume can be shared and moved. Safe from any thread.
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+
+namespace coffer::volume {
+
+struct Volume {
+    std::string name;
+    std::string path;  // the data folder
+    std::string created_at;
+    std::map<std::string, std::string> labels;
+    bool anonymous = false;  // made for a container without a name; goes with `rm -v`
+};
+
+class Volumes {
+  public:
+    // `folder` is <data-root>/volumes. A volume is a folder with volume.json and _data in it.
+    static Result<std::unique_ptr<Volumes>> open(std::string folder);
+
+    // An existing volume of that name is returned as it is. An empty name makes one up.
+    Result<Volume> create(const std::string& name,
+                          const std::map<std::string, std::string>& labels);
+    std::optional<Volume> find(const std::string& name) const;
+    std::vector<Volume> list() const;
+    // NotFound when there is none. Whether a container uses it is for the caller to decide.
+    Result<void> remove(const std::string& name);
+
+  private:
+    explicit Volumes(std::string folder) : folder_(std::move(folder)) {}
+
+    const std::string folder_;
+    mutable std::mutex mutex_;
+    std::map<std::string, Volume> volumes_;
+};
+
+// docker's grammar: [a-zA-Z0-9][a-zA-Z0-9_.-]{1,}
+bool is_valid_volume_name(std::string_view name);
+
+}  // namespace coffer::volume

@@ -1,0 +1,36 @@
+#include "volume/volumes.hpp"
+
+#include <gtest/gtest.h>
+
+#include "sys/file.hpp"
+
+namespace coffer::volume {
+namespace {
+
+TEST(Volumes, outlive_the_engine_and_refuse_paths_as_names) {
+    const sys::TempDir dir = MUST(sys::TempDir::create());
+    {
+        const auto volumes = MUST(Volumes::open(dir.path()));
+        const Volume data = MUST(volumes->create("data", {{"team", "a"}}));
+        ASSERT_TRUE(sys::write_file(data.path + "/file", "x"));
+        EXPECT_TRUE(MUST(volumes->create("", {})).anonymous);
+        for (const char* bad : {"../x", "a/b", ".", "-x", "a"}) {
+            EXPECT_FALSE(volumes->create(bad, {})) << bad;
+        }
+    }
+    // As a crash between folder and record leaves it:
+    ASSERT_TRUE(sys::make_dirs(dir.path() + "/half/_data"));
+    const auto volumes = MUST(Volumes::open(dir.path()));
+    EXPECT_EQ(volumes->list().size(), 2U);
+    EXPECT_FALSE(sys::exists(dir.path() + "/half"));
+    const auto data = volumes->find("data");
+    ASSERT_TRUE(data);
+    EXPECT_EQ(data->labels.at("team"), "a");
+    EXPECT_TRUE(sys::exists(data->path + "/file"));
+    ASSERT_TRUE(volumes->remove("data"));
+    EXPECT_FALSE(sys::exists(dir.path() + "/data"));
+    EXPECT_EQ(volumes->remove("data").error().code, Code::NotFound);
+}
+
+}  // namespace
+}  // namespace coffer::volume
