@@ -23,20 +23,20 @@ void describe(json::Fields& f, const ContainerConfig& s) {
     f("OpenStdin", s.open_stdin);
     f("StdinOnce", s.stdin_once);
     f("Env", s.env, json::kNullIfEmpty);
-    f("Cmd", s.cmd, json::kNullIfEmpty);
+    f.words("Cmd", s.cmd, json::kNullIfEmpty);
     f("Healthcheck", s.healthcheck, json::kOmitEmpty);
     f("ArgsEscaped", s.args_escaped, json::kOmitEmpty);
     f("Image", s.image);
     f("Volumes", s.volumes, json::kNullIfEmpty);
     f("WorkingDir", s.working_dir);
-    f("Entrypoint", s.entrypoint);
+    f.words("Entrypoint", s.entrypoint);
     f("NetworkDisabled", s.network_disabled, json::kOmitEmpty);
     f("MacAddress", s.mac_address, json::kOmitEmpty);
     f("OnBuild", s.on_build, json::kNullIfEmpty);
     f("Labels", s.labels);
     f("StopSignal", s.stop_signal, json::kOmitEmpty);
     f("StopTimeout", s.stop_timeout, json::kOmitEmpty);
-    f("Shell", s.shell, json::kOmitEmpty);
+    f.words("Shell", s.shell, json::kOmitEmpty);
 }
 
 void describe(json::Fields& f, const LogConfig& s) {
@@ -165,8 +165,8 @@ void describe(json::Fields& f, const HostConfig& s) {
     f("VolumesFrom", s.volumes_from, json::kNullIfEmpty);
     f("ConsoleSize", s.console_size);
     f("Annotations", s.annotations, json::kOmitEmpty);
-    f("CapAdd", s.cap_add, json::kNullIfEmpty);
-    f("CapDrop", s.cap_drop, json::kNullIfEmpty);
+    f.words("CapAdd", s.cap_add, json::kNullIfEmpty);
+    f.words("CapDrop", s.cap_drop, json::kNullIfEmpty);
     f("CgroupnsMode", s.cgroupns_mode);
     f("Dns", s.dns);
     f("DnsOptions", s.dns_options);

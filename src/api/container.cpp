@@ -42,7 +42,7 @@ void describe(json::Fields& f, const ContainerState& s) {
 }
 
 void describe(json::Fields& f, const GraphDriver& s) {
-    f("Data", s.data);
+    f("Data", s.data, json::kNullIfEmpty);
     f("Name", s.name);
 }
 

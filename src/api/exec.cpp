@@ -13,7 +13,7 @@ void describe(json::Fields& f, const ExecCreateRequest& s) {
     f("DetachKeys", s.detach_keys);
     f("Env", s.env);
     f("WorkingDir", s.working_dir);
-    f("Cmd", s.cmd);
+    f.words("Cmd", s.cmd);
 }
 
 void describe(json::Fields& f, const ExecStartRequest& s) {

@@ -43,10 +43,10 @@ void describe(json::Fields& f, const PluginsInfo& s) {
 }
 
 void describe(json::Fields& f, const IndexInfo& s) {
-    f("Mirrors", s.mirrors);
     f("Name", s.name);
-    f("Official", s.official);
+    f("Mirrors", s.mirrors);
     f("Secure", s.secure);
+    f("Official", s.official);
 }
 
 void describe(json::Fields& f, const RegistryConfig& s) {

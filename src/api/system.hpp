@@ -56,10 +56,10 @@ struct PluginsInfo {
 };
 
 struct IndexInfo {
-    Strings mirrors;
     std::string name;
-    bool official = false;
+    Strings mirrors;
     bool secure = true;
+    bool official = false;
 };
 
 struct RegistryConfig {

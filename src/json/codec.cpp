@@ -185,7 +185,9 @@ Outcome decode_struct(const Type& type, void* object, const Value& value) {
         const Field* field = find_field(type.fields, each.key, next);
         if (field == nullptr) continue;
         void* at = static_cast<char*>(object) + field->offset;
-        if (Outcome bad = decode_into(field->type(), at, each.value)) return bad->under(field->key);
+        const bool lone = field->or_string && each.value.if_string() != nullptr;
+        if (Outcome bad = decode_into(field->type(), at, lone ? Array{each.value} : each.value))
+            return bad->under(field->key);
     }
     return std::nullopt;
 }

@@ -77,6 +77,7 @@ struct Field {
     std::size_t offset;
     const Type& (*type)();
     Policy policy;
+    bool or_string = false;
 };
 
 template <class T>
@@ -92,6 +93,12 @@ class Fields {
     void operator()(std::string_view key, const M& member, Policy policy = Policy::Always) {
         const char* address = reinterpret_cast<const char*>(&member);
         list_.push_back({key, static_cast<std::size_t>(address - sample_), &type_of<M>, policy});
+    }
+    // The same for a list of strings for which a client may send one plain string.
+    template <class M>
+    void words(std::string_view key, const M& member, Policy policy = Policy::Always) {
+        (*this)(key, member, policy);
+        list_.back().or_string = true;
     }
     std::vector<Field> take() && { return std::move(list_); }
 

@@ -42,6 +42,7 @@ struct Host {
     std::optional<Limits> nested;
     std::uint64_t big = 0;
     std::string note;
+    std::optional<std::vector<std::string>> cmd;
 };
 void describe(Fields& f, const Host& s) {
     f("Binds", s.binds);
@@ -55,6 +56,7 @@ void describe(Fields& f, const Host& s) {
     f("Nested", s.nested, kOmitEmpty);
     f("Big", s.big, kOmitEmpty);
     f("Note", s.note, kOmitEmpty);
+    f.words("Cmd", s.cmd, kOmitEmpty);
 }
 
 std::string why(const Result<Host>& result) {
@@ -104,6 +106,14 @@ TEST(Codec, NullLeavesDefaultsAndEmptiesContainers) {
     EXPECT_EQ(host->small, 7);
     EXPECT_FALSE(host->limits.pids);
     EXPECT_TRUE(decode<Host>("null"));
+}
+
+TEST(Codec, TakesOneStringForAListOfWords) {
+    EXPECT_EQ(decode<Host>(R"({"Cmd":"a b"})")->cmd, std::vector<std::string>{"a b"});
+    EXPECT_EQ(decode<Host>(R"({"Cmd":["a","b"]})")->cmd->size(), 2U);
+    EXPECT_EQ(decode<Host>(R"({"Cmd":[]})")->cmd->size(), 0U);
+    EXPECT_FALSE(decode<Host>(R"({"Cmd":null})")->cmd);
+    EXPECT_FALSE(decode<Host>(R"({"Cmd":1})"));
 }
 
 TEST(Codec, NamesThePathOfAWrongType) {

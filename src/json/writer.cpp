@@ -53,8 +53,7 @@ void Writer::number(double value) {
 
 void Writer::string(std::string_view text) {
     if (!is_utf8(text)) {
-        // Go writes the escape, not the character, where a byte is invalid.
-        std::string valid = to_utf8(text);
+        const std::string valid = to_utf8(text);
         return string(valid);
     }
     out_.push_back('"');
