@@ -24,8 +24,7 @@ class Decoder {
         std::size_t consumed = 0;
         std::size_t produced = 0;
     };
-    // Consumes some of `input` and fills some of `output`. Makes progress unless `output` is empty
-    // or all is consumed and nothing is left to flush (then both are zero).
+    // Consumes some of `input` and fills some of `output`. Both are zero when it needs more input.
     virtual Result<Step> step(std::string_view input, std::span<char> output) = 0;
     // After all input is consumed and step() gives no more: a stream cut short is an error.
     virtual Result<void> finish() = 0;
@@ -36,16 +35,21 @@ class Decoder {
 // The decoded form of another source; the compression is detected.
 class DecodingSource : public Source {
   public:
-    explicit DecodingSource(Source& encoded, std::size_t chunk = 256 * 1024);
+    explicit DecodingSource(Source& encoded) : encoded_(&encoded) {}
+    // Fills `output` as far as the stream goes; 0 at its end.
+    Result<std::size_t> read(std::span<char> output);
     Result<std::string_view> next() override;
 
   private:
+    Result<void> start();
+
     Source* encoded_;
-    std::string buffer_;
     std::string head_;  // first bytes, kept while the compression is being detected
     std::string_view pending_;
     std::unique_ptr<Decoder> decoder_;
+    bool input_ended_ = false;
     bool ended_ = false;
+    std::string buffer_;
 };
 
 // Encodes to gzip with igzip level 1: 15 times the speed of zlib -6, 8 % larger.

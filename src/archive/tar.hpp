@@ -54,6 +54,8 @@ struct TarLimits {
     std::size_t sparse_extents = 100'000;
 };
 
+struct PaxRecords;
+
 class TarReader {
   public:
     explicit TarReader(Source& source, TarLimits limits = {});
@@ -78,28 +80,29 @@ class TarReader {
     std::uint64_t content_bytes() const { return content_bytes_; }
 
   private:
-    struct Pax;
-    Result<std::string_view> take(std::size_t at_most);
+    Result<std::string_view> take(std::uint64_t at_most);
     Result<bool> read_block(std::string& block);
-    Result<std::string> read_payload(std::uint64_t size, std::string_view what);
+    Result<std::string> read_payload(std::uint64_t size, std::uint64_t limit,
+                                     std::string_view what);
     Result<void> skip(std::uint64_t bytes);
-    Result<void> read_gnu_sparse(std::string_view header, TarEntry& entry);
-    Result<void> read_pax_sparse_map(const Pax& pax, TarEntry& entry);
-    Result<void> finish_entry(TarEntry& entry, const Pax& pax);
-    Result<void> check_sparse(TarEntry& entry, std::uint64_t stored) const;
+    Result<std::vector<SparseExtent>> read_gnu_sparse(std::string block);
+    Result<std::vector<SparseExtent>> read_sparse_map();
+    Result<TarEntry> make_entry(const std::string& block, const PaxRecords& pax);
+    Result<void> read_sparse(const std::string& block, const PaxRecords& pax, TarEntry& entry);
+    Result<void> check_entry(const TarEntry& entry);
 
     Source* source_;
     TarLimits limits_;
     std::string_view chunk_;
     std::uint64_t entries_ = 0;
+    std::uint64_t headers_ = 0;
     std::uint64_t stream_bytes_ = 0;
     std::uint64_t content_bytes_ = 0;
-    std::uint64_t left_ = 0;     // stored bytes of the current entry not yet read
-    std::uint64_t padding_ = 0;  // after them
-    std::uint64_t position_ = 0;
-    std::vector<SparseExtent> extents_;
+    std::uint64_t left_ = 0;      // stored bytes of the current entry that are not yet read
+    std::uint64_t padding_ = 0;   // after them
+    std::uint64_t position_ = 0;  // in the file, or in the current extent of a sparse one
+    std::optional<std::vector<SparseExtent>> extents_;
     std::size_t extent_ = 0;
-    bool sparse_ = false;
     bool ended_ = false;
 };
 

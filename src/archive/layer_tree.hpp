@@ -1,0 +1,61 @@
+#pragma once
+// LayerTree: the folder a layer is extracted into. Names come from the layer: every lookup stays
+// inside, and symbolic links among a name's parents are read as in a chroot. Nobody else may write
+// to the folder meanwhile. One thread at a time.
+
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sys/fd.hpp"
+
+namespace coffer::archive {
+
+class LayerTree {
+  public:
+    LayerTree(int root, std::size_t depth) : root_(root), depth_(depth) {}
+
+    // "./a//b/" becomes "a/b", the root "". Fails on "..".
+    static Result<std::string> clean(std::string_view name);
+
+    // The folder that holds the last component of a clean, non-empty path. Missing folders are
+    // made, 0755. `dir` is valid until the next call of place() or clear().
+    struct Place {
+        int dir = -1;
+        std::string parent;  // real path of the folder, without links
+        std::string base;
+        std::string path() const { return parent.empty() ? base : parent + "/" + base; }
+    };
+    Result<Place> place(const std::string& path);
+    // The same, but a folder that is missing is an error.
+    Result<Place> find(const std::string& path);
+
+    // Makes room for a new entry: what is there goes, with all that is in it.
+    Result<void> clear(const Place& place);
+    // A folder is at `place`; says if it hides what lower layers have there (it replaces a
+    // whiteout, or the layer says so).
+    Result<void> make_folder(const Place& place);
+    Result<void> make_whiteout(const Place& place);
+    void hide_lower(const std::string& path) { opaque_.insert(path); }
+
+    // A folder by its real path, for reading; empty is the root.
+    Result<sys::Fd> open_folder(const std::string& path) const;
+    const std::set<std::string>& opaque() const { return opaque_; }
+
+  private:
+    enum class Missing { Fail, Make };
+    Result<Place> locate(const std::string& path, Missing missing);
+    Result<int> folder(const std::string& path, Missing missing);
+    Result<sys::Fd> lookup(const std::string& path, int flags) const;
+    Result<std::string> real_path(const std::string& path) const;
+
+    int root_;
+    std::size_t depth_;
+    std::map<std::string, sys::Fd> folders_;   // by path as named; emptied when it grows
+    std::map<std::string, std::string> real_;  // paths that lead through links
+    std::set<std::string> opaque_;
+};
+
+}  // namespace coffer::archive
