@@ -93,14 +93,11 @@ class Extractor {
             return {};
         }
         if (path.starts_with(kMeta) || base.starts_with(kMeta)) return {};
-        if (path.find("/.wh.") != path.rfind("/.wh.") ||
-            (path.starts_with(kWhiteout) && base != path)) {
+        const std::string_view parent = std::string_view(path).substr(0, path.size() - base.size());
+        if (parent.starts_with(kWhiteout) || parent.find("/.wh.") != std::string_view::npos) {
             return fail(Code::InvalidArgument, "a folder cannot be a whiteout");
         }
         if (base.starts_with(kWhiteout)) return white_out(path, base.substr(kWhiteout.size()));
-        if (path.find("/.wh.") != std::string::npos) {
-            return fail(Code::InvalidArgument, "a folder cannot be a whiteout");
-        }
         return create(entry, TRY(tree_.place(path)));
     }
 

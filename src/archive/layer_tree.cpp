@@ -27,6 +27,14 @@ std::pair<std::string, std::string> split_last(const std::string& path) {
     return {path.substr(0, slash), path.substr(slash + 1)};
 }
 
+Result<struct stat> status_of(const LayerTree::Place& place) {
+    struct stat status {};
+    if (::fstatat(place.dir, place.base.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+        return fail_errno("stat '{}'", place.path());
+    }
+    return status;
+}
+
 bool is_whiteout(const struct stat& status) {
     return S_ISCHR(status.st_mode) && status.st_rdev == ::makedev(0, 0);
 }
@@ -46,7 +54,7 @@ Result<std::string> LayerTree::clean(std::string_view name) {
 
 Result<sys::Fd> LayerTree::lookup(const std::string& path, int flags) const {
     ::open_how how{};
-    how.flags = static_cast<std::uint64_t>(flags) | O_CLOEXEC | O_NOFOLLOW;
+    how.flags = static_cast<std::uint64_t>(flags) | O_CLOEXEC;
     how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
     const char* name = path.empty() ? "." : path.c_str();
     const long fd = ::syscall(SYS_openat2, root_, name, &how, sizeof how);
@@ -100,7 +108,10 @@ Result<int> LayerTree::folder(const std::string& path, Missing missing) {
     if ((why == ENOENT || why == ENOTDIR) && missing == Missing::Make && !path.empty()) {
         const auto [parent, base] = split_last(path);
         const int dir = TRY(folder(parent, missing));
-        TRY(make_folder({dir, parent, base}));
+        const Place place{dir, parent, base};
+        // A file in the way of a parent is an error, but a whiteout was for the lower layers.
+        if (why == ENOTDIR && !is_whiteout(TRY(status_of(place)))) return fail(fd.error());
+        TRY(make_folder(place));
         fd = lookup(path, O_PATH | O_DIRECTORY);
     }
     sys::Fd open = TRY(std::move(fd));
@@ -154,10 +165,7 @@ Result<void> LayerTree::make_folder(const Place& place) {
     const char* base = place.base.c_str();
     if (::mkdirat(place.dir, base, 0755) == 0) return {};
     if (errno != EEXIST) return fail_errno("create folder '{}'", place.path());
-    struct stat status {};
-    if (::fstatat(place.dir, base, &status, AT_SYMLINK_NOFOLLOW) != 0) {
-        return fail_errno("stat '{}'", place.path());
-    }
+    const struct stat status = TRY(status_of(place));
     if (S_ISDIR(status.st_mode)) return {};
     const bool hides = is_whiteout(status);
     TRY(clear(place));
@@ -172,11 +180,7 @@ Result<void> LayerTree::make_folder(const Place& place) {
 Result<void> LayerTree::make_whiteout(const Place& place) {
     if (::mknodat(place.dir, place.base.c_str(), S_IFCHR, ::makedev(0, 0)) == 0) return {};
     if (errno != EEXIST) return fail_errno("create whiteout '{}'", place.path());
-    struct stat status {};
-    if (::fstatat(place.dir, place.base.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
-        return fail_errno("stat '{}'", place.path());
-    }
-    if (S_ISDIR(status.st_mode)) hide_lower(place.path());
+    if (S_ISDIR(TRY(status_of(place)).st_mode)) hide_lower(place.path());
     return {};
 }
 

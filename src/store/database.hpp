@@ -41,6 +41,7 @@ class Value {
     // NOLINTEND(google-explicit-constructor)
 
     bool is_null() const { return data_.index() == 0; }
+    bool is_text() const { return data_.index() == 2; }
     // 0 and "" where the column is NULL or of another type.
     std::int64_t integer() const;
     const std::string& text() const;
@@ -90,8 +91,8 @@ class Transaction {
 
 class Database {
   public:
-    // Creates it where absent. A file that is no database, or fails SQLite's quick check after an
-    // unclean end, is an error that names it.
+    // Creates it where absent. A file that is no database, or a damaged one, is an error that
+    // names it.
     static Result<std::unique_ptr<Database>> open(const std::string& path);
     ~Database();
     Database(const Database&) = delete;

@@ -53,16 +53,18 @@ class Layers {
     // Folders for overlayfs, topmost first.
     Result<std::vector<std::string>> lower_dirs(std::string_view chain_id) const;
     Result<std::vector<Layer>> list() const;
-    // The row goes at once, the folder in passing through the trash. Fails with Conflict while
-    // another layer builds on it.
-    Result<void> remove(std::string_view chain_id);
+    // Takes a layer away from all who could find it; Conflict while another layer, an image or a
+    // container builds on it. Its files are then at the path given, which discard() deletes.
+    Result<std::string> detach(std::string_view chain_id);
+    Result<void> discard(const std::string& trash) const;
 
     // At start, before anything else: what a crash left behind.
     Result<void> recover();
 
   private:
     struct Claims;
-    Result<Layer> unpack(const Request& request);
+    Result<Layer> unpack(const Request& request, const std::string& temporary);
+    Result<Layer> publish(const Layer& layer, const std::string& temporary);
 
     const Paths* paths_;
     Database* database_;

@@ -2,6 +2,7 @@
 // Every name under the data root:
 //
 //   <data-root>/                 0700
+//     lock                       held by the engine that uses this root
 //     state.db                   SQLite: images, layers, and the tables of other folders
 //     blobs/sha256/<hex>         configs, manifests, indexes and layers as they were distributed
 //     layers/<chain-id hex>/diff a layer as overlayfs reads it
@@ -29,6 +30,7 @@ class Paths {
     Result<void> create() const;
 
     const std::string& root() const { return root_; }
+    std::string lock() const { return root_ + "/lock"; }
     std::string state_db() const { return root_ + "/state.db"; }
     std::string blobs() const { return root_ + "/blobs/sha256"; }
     // `digest` must be valid (is_digest).

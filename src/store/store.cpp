@@ -1,0 +1,208 @@
+#include "store/store.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <set>
+
+#include "base/id.hpp"
+#include "sys/file.hpp"
+
+namespace coffer::store {
+
+namespace {
+
+constexpr std::array<std::string_view, 1> kSchema = {
+    R"sql(
+CREATE TABLE layers (
+    chain_id TEXT PRIMARY KEY,
+    diff_id TEXT NOT NULL,
+    parent TEXT REFERENCES layers,
+    size INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX layers_by_parent ON layers (parent);
+CREATE TABLE images (
+    id TEXT PRIMARY KEY,
+    chain_id TEXT REFERENCES layers,
+    added INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX images_by_chain ON images (chain_id);
+CREATE TABLE image_blobs (
+    image_id TEXT NOT NULL REFERENCES images ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    digest TEXT NOT NULL,
+    media_type TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    PRIMARY KEY (image_id, digest)
+) WITHOUT ROWID;
+CREATE INDEX image_blobs_by_digest ON image_blobs (digest);
+CREATE TABLE image_references (
+    reference TEXT PRIMARY KEY,
+    image_id TEXT NOT NULL REFERENCES images ON DELETE CASCADE,
+    is_digest INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX image_references_by_image ON image_references (image_id);
+CREATE TABLE container_layers (
+    container_id TEXT PRIMARY KEY,
+    chain_id TEXT REFERENCES layers
+) WITHOUT ROWID;
+CREATE INDEX container_layers_by_chain ON container_layers (chain_id);
+)sql",
+};
+
+// The program that lies beside ours.
+Result<std::string> unpack_program() {
+    std::string path(4096, '\0');
+    const ssize_t n = ::readlink("/proc/self/exe", path.data(), path.size());
+    if (n < 0) return fail_errno("read '/proc/self/exe'");
+    path.resize(static_cast<std::size_t>(n));
+    return path.substr(0, path.rfind('/')) + "/coffer-unpack";
+}
+
+Result<void> check_container_id(std::string_view id) {
+    if (!id.empty() &&
+        id.find_first_not_of("0123456789abcdefghijklmnopqrstuvwxyz-_") == std::string_view::npos) {
+        return {};
+    }
+    return fail(Code::InvalidArgument, "invalid container id '{}'", id);
+}
+
+}  // namespace
+
+struct Store::Impl {
+    Impl(StoreOptions options, sys::FileLock held, std::unique_ptr<Database> opened)
+        : lock(std::move(held)),
+          paths(options.data_root),
+          database(std::move(opened)),
+          content(paths),
+          layers(paths, *database, std::move(options.unpacker)),
+          gc(paths, *database, content, layers),
+          images(*database, gc) {}
+
+    sys::FileLock lock;
+    Paths paths;
+    std::unique_ptr<Database> database;
+    Content content;
+    Layers layers;
+    Gc gc;
+    Images images;
+};
+
+Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Store::~Store() = default;
+
+const Paths& Store::paths() const {
+    return impl_->paths;
+}
+Database& Store::database() {
+    return *impl_->database;
+}
+Content& Store::content() {
+    return impl_->content;
+}
+Layers& Store::layers() {
+    return impl_->layers;
+}
+Images& Store::images() {
+    return impl_->images;
+}
+std::unique_ptr<Lease> Store::lease() {
+    return impl_->gc.lease();
+}
+Result<StoreCheck> Store::check(const std::vector<std::string>& known_containers) {
+    return impl_->gc.check(known_containers);
+}
+
+Result<std::unique_ptr<Store>> Store::open(StoreOptions options) {
+    const Paths paths(options.data_root);
+    TRY(paths.create());
+    auto lock = TRY_CONTEXT(sys::FileLock::try_lock(paths.lock()), "data root '{}' is in use",
+                            options.data_root);
+    auto database = TRY(Database::open(paths.state_db()));
+    TRY(database->migrate("store", kSchema));
+    if (!options.unpacker) {
+        const std::string program = TRY(unpack_program());
+        options.unpacker = [program](const archive::UnpackRequest& request) {
+            return archive::unpack_jailed(program, request);
+        };
+    }
+    std::unique_ptr<Store> store(new Store(
+        std::make_unique<Impl>(std::move(options), std::move(lock), std::move(database))));
+    TRY(store->impl_->layers.recover());
+    TRY(store->impl_->gc.sweep());
+    return store;
+}
+
+// The row first: a folder without a row would be swept while the engine still makes it.
+Result<std::string> Store::create_writable(std::string_view id, std::string_view chain_id) {
+    TRY(check_container_id(id));
+    const Value chain = chain_id.empty() ? Value(nullptr) : Value(chain_id);
+    const auto added = impl_->database->run(
+        "INSERT INTO container_layers (container_id, chain_id) VALUES (?, ?)", {id, chain});
+    if (!added && added.error().code == Code::Conflict) {
+        const bool gone = !chain_id.empty() && !impl_->layers.has(chain_id);
+        if (gone) return fail(Code::NotFound, "no such layer: {}", chain_id);
+        return fail(Code::Conflict, "container {} has a writable layer already", id);
+    }
+    if (!added) return fail(added.error());
+    std::string path = impl_->paths.container(id);
+    const auto make = [&]() -> Result<void> {
+        TRY(sys::make_dirs(path, 0700));
+        TRY(sys::make_dirs(path + "/work", 0700));
+        TRY(sys::make_dirs(path + "/diff", 0755));
+        // What the container sees as the mode of "/"; umask must not matter.
+        if (::chmod((path + "/diff").c_str(), 0755) != 0) return fail_errno("set mode");
+        return {};
+    };
+    if (const auto made = make(); !made) {
+        ignore(remove_writable(id), "the first error counts; sweep_containers tries again");
+        return wrap(made.error(), format("create writable layer of {}", id));
+    }
+    return path;
+}
+
+Result<void> Store::remove_writable(std::string_view id) {
+    TRY(check_container_id(id));
+    const std::string path = impl_->paths.container(id);
+    const std::string trash = format("{}/{}", impl_->paths.trash(), random_hex(8));
+    if (::rename(path.c_str(), trash.c_str()) != 0 && errno != ENOENT) {
+        return fail_errno("rename '{}'", path);
+    }
+    std::vector<std::string> layers;
+    {
+        Transaction tx = TRY(impl_->database->begin());
+        for (const Row& row :
+             TRY(tx.query("WITH RECURSIVE below(chain_id) AS"
+                          " (SELECT chain_id FROM container_layers WHERE container_id = ?"
+                          " UNION ALL SELECT layers.parent FROM layers JOIN below USING (chain_id))"
+                          " SELECT chain_id FROM below WHERE chain_id IS NOT NULL",
+                          {id}))) {
+            layers.push_back(row.text(0));
+        }
+        TRY(tx.run("DELETE FROM container_layers WHERE container_id = ?", {id}));
+        TRY(tx.commit());
+    }
+    TRY(impl_->layers.discard(trash));
+    TRY(impl_->gc.collect({}, layers));
+    return {};
+}
+
+Result<void> Store::sweep_containers(const std::vector<std::string>& known) {
+    const std::set<std::string> keep(known.begin(), known.end());
+    std::set<std::string> found;
+    for (const Row& row :
+         TRY(impl_->database->query("SELECT container_id FROM container_layers"))) {
+        found.insert(row.text(0));
+    }
+    for (const std::string& name : TRY(sys::list_dir(impl_->paths.containers()))) {
+        found.insert(name);
+    }
+    for (const std::string& id : found) {
+        if (!keep.contains(id)) TRY(remove_writable(id));
+    }
+    return {};
+}
+
+}  // namespace coffer::store
