@@ -207,6 +207,7 @@ TEST_F(Layer, writes_after_a_folder_was_replaced_go_to_the_new_one) {
                    .folder("d/e")
                    .file("d/e/f", "1")
                    .file("d", "x")
+                   .folder("d")
                    .folder("d/e")
                    .file("d/e/f", "2")
                    .finish()));

@@ -2,7 +2,6 @@
 
 #include <array>
 #include <condition_variable>
-#include <deque>
 #include <thread>
 
 #include "archive/compress.hpp"
@@ -19,10 +18,10 @@ constexpr std::size_t kBuffers = 4;
 // Counts and hashes what passes, and keeps decoded bytes in proportion to it.
 class MeteredSource : public Source {
   public:
-    explicit MeteredSource(Source& inner) : inner_(&inner) {}
+    MeteredSource(Source& inner, bool hashing) : inner_(&inner), hashing_(hashing) {}
     Result<std::string_view> next() override {
         const std::string_view chunk = TRY(inner_->next());
-        hash_.update(chunk);
+        if (hashing_) hash_.update(chunk);
         bytes_ += chunk.size();
         return chunk;
     }
@@ -31,6 +30,7 @@ class MeteredSource : public Source {
 
   private:
     Source* inner_;
+    bool hashing_;
     Sha256 hash_;
     std::uint64_t bytes_ = 0;
 };
@@ -88,7 +88,7 @@ class PipelinedSource : public Source {
 
     Result<void> decode() {
         FdSource file(request_->input_fd);
-        MeteredSource metered(file);
+        MeteredSource metered(file, !request_->digest.empty());
         DecodingSource decoded(metered);
         std::uint64_t total = 0;
         for (;;) {

@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <cstdint>
 
+#include "sys/fd.hpp"
+
 namespace coffer::sys::landlock {
 
 namespace {
@@ -20,6 +22,19 @@ struct RulesetAttr {
     std::uint64_t handled_access_net;
     std::uint64_t scoped;
 };
+
+constexpr long kAddRule = 445;
+constexpr int kPathBeneath = 1;
+struct [[gnu::packed]] PathBeneathAttr {
+    std::uint64_t allowed_access;
+    std::int32_t parent_fd;
+};
+
+// LANDLOCK_ACCESS_FS_*: execute is bit 0, ioctl on devices (ABI 5) bit 15.
+constexpr std::uint64_t kExecute = 1;
+constexpr std::uint64_t kMakeSocket = 1U << 9U;
+constexpr std::uint64_t kMakeBlock = 1U << 11U;
+constexpr std::uint64_t kIoctlDevice = 1U << 15U;
 
 }  // namespace
 
@@ -36,6 +51,34 @@ int scope_in_child(unsigned what) noexcept {
     const int error = ::syscall(kRestrictSelf, ruleset, 0) == 0 ? 0 : errno;
     ::close(static_cast<int>(ruleset));
     return error;
+}
+
+Result<void> restrict_to_folder(int folder_fd) {
+    const int version = abi();
+    if (version == 0) return {};
+    std::uint64_t files = (1U << 13U) - 1;  // ABI 1
+    if (version >= 2) files |= 1U << 13U;   // links and renames across folders
+    if (version >= 3) files |= 1U << 14U;   // truncate
+    if (version >= 5) files |= kIoctlDevice;
+    RulesetAttr attr{files, 0, 0};
+    std::size_t size = sizeof attr.handled_access_fs;
+    if (version >= 4) {
+        attr.handled_access_net = 3;  // bind and connect TCP
+        size += sizeof attr.handled_access_net;
+    }
+    if (version >= 6) {
+        attr.scoped = 3;  // abstract unix sockets and signals
+        size += sizeof attr.scoped;
+    }
+    const Fd ruleset(static_cast<int>(::syscall(kCreateRuleset, &attr, size, 0)));
+    if (!ruleset) return fail_errno("create Landlock rules");
+    const PathBeneathAttr folder{files & ~(kExecute | kMakeSocket | kMakeBlock | kIoctlDevice),
+                                 folder_fd};
+    if (::syscall(kAddRule, ruleset.get(), kPathBeneath, &folder, 0) != 0) {
+        return fail_errno("add Landlock rule");
+    }
+    if (::syscall(kRestrictSelf, ruleset.get(), 0) != 0) return fail_errno("apply Landlock rules");
+    return {};
 }
 
 }  // namespace coffer::sys::landlock

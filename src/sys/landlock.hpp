@@ -1,6 +1,8 @@
 #pragma once
 // Landlock scoping: what a process may reach of those outside its domain. Stateless.
 
+#include "base/result.hpp"
+
 namespace coffer::sys::landlock {
 
 // The ABI of the running kernel, 0 without Landlock.
@@ -11,5 +13,10 @@ constexpr unsigned kAbstractSockets = 1;
 constexpr unsigned kSignals = 2;
 // Needs no_new_privs or CAP_SYS_ADMIN in our user namespace. Async-signal-safe: 0 or errno.
 int scope_in_child(unsigned what) noexcept;
+
+// From here on this thread, and those it starts, can make, read, change and remove files below
+// `folder_fd` alone, and execute and connect to nothing. Does what the kernel's ABI can; nothing
+// without Landlock. Needs no_new_privs.
+Result<void> restrict_to_folder(int folder_fd);
 
 }  // namespace coffer::sys::landlock
