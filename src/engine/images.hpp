@@ -105,8 +105,9 @@ class Images {
     Result<ImageForContainer> resolve(const std::string& name) const;
     std::size_t count() const;
 
-  private:
     struct Impl;
+
+  private:
     std::unique_ptr<Impl> impl_;
 };
 

@@ -150,14 +150,11 @@ Platform platform_of(const ImageConfig& config);
 // digest, a negative size.
 Result<Manifest> parse_manifest(std::string_view text, std::string_view content_type);
 Result<Index> parse_index(std::string_view text, std::string_view content_type);
-// Refused: no os or architecture, malformed diff ids, a history that counts other layers.
+// Refused: no os or architecture, a rootfs that is not of layers, malformed diff ids.
 Result<ImageConfig> parse_image_config(std::string_view text);
 // Is the document an index (true) or a manifest (false)? Decided by `content_type`, then by its
 // mediaType, then by which of the two lists it has; an error when none says.
 Result<bool> is_index(std::string_view text, std::string_view content_type);
-
-// "sha256:" and 64 lower-case hex digits (or sha512 and 128).
-bool is_digest(std::string_view text);
 
 void describe(json::Fields& f, const Platform& s);
 void describe(json::Fields& f, const Descriptor& s);

@@ -39,7 +39,7 @@ Result<Document> get_document(Client& client, const oci::Reference& reference,
         TRY(client.get(reference.path, "manifests/" + object, accepted_types(), kMaxManifest));
     if (reply.status != 200) return describe_refusal(reply, reference);
     Document document{digest_of(reply.body), reply.content_type, std::move(reply.body)};
-    const std::string expected = oci::is_digest(object) ? object : reply.digest;
+    const std::string expected = is_digest(object) ? object : reply.digest;
     if (!expected.empty() && expected != document.digest)
         return fail(Code::Internal, "manifest verification failed for digest {}", expected);
     return document;
