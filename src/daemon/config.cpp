@@ -1,0 +1,371 @@
+#include "daemon/config.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "http/address.hpp"
+#include "json/value.hpp"
+#include "sys/file.hpp"
+
+namespace coffer::daemon {
+
+namespace {
+
+constexpr std::size_t kMaxConfigFile = 1024 * 1024;
+
+enum class Kind { Text, List, Switch };
+
+struct Option {
+    std::string_view name;  // of the flag
+    std::string_view key;   // in the file; empty: a flag only
+    char letter;            // 0: none
+    Kind kind;
+    std::string_view argument;  // its name in --help
+    std::string_view help;
+    Result<void> (*set)(Config& config, const std::string& value);
+};
+
+template <std::string Config::*member>
+Result<void> set_text(Config& config, const std::string& value) {
+    config.*member = value;
+    return {};
+}
+template <std::vector<std::string> Config::*member>
+Result<void> add_to(Config& config, const std::string& value) {
+    (config.*member).push_back(value);
+    return {};
+}
+template <bool Config::*member>
+Result<void> set_switch(Config& config, const std::string& value) {
+    if (value != "true" && value != "false" && value != "1" && value != "0") {
+        return fail(Code::InvalidArgument, "strconv.ParseBool: parsing \"{}\": invalid syntax",
+                    value);
+    }
+    config.*member = value == "true" || value == "1";
+    return {};
+}
+template <std::string http::TlsFiles::*member>
+Result<void> set_tls_file(Config& config, const std::string& value) {
+    config.tls_files.*member = value;
+    return {};
+}
+
+Result<void> add_pool(Config& config, const std::string& value) {
+    config.default_address_pools.push_back(TRY(network::parse_address_pool(value)));
+    return {};
+}
+Result<void> set_log_level(Config& config, const std::string& value) {
+    if (!log::parse_level(value)) {
+        return fail(Code::InvalidArgument, "invalid logging level: {}", value);
+    }
+    config.log_level = value;
+    return {};
+}
+Result<void> set_security_level(Config& config, const std::string& value) {
+    if (!security::parse_level(value)) {
+        return fail(Code::InvalidArgument,
+                    "invalid security level: {} (compat, standard or strict)", value);
+    }
+    config.security_level = value;
+    return {};
+}
+Result<void> add_host(Config& config, const std::string& value) {
+    TRY(parse_host(value, true));
+    config.hosts.push_back(value);
+    return {};
+}
+// --tlsverify means --tls too.
+Result<void> set_tls_verify(Config& config, const std::string& value) {
+    TRY(set_switch<&Config::tls_verify>(config, value));
+    config.tls = config.tls || config.tls_verify;
+    return {};
+}
+
+constexpr Option kOptions[] = {
+    {"bip", "bip", 0, Kind::Text, "string", "Address and prefix of the default bridge",
+     &set_text<&Config::bip>},
+    {"bridge", "bridge", 'b', Kind::Text, "string",
+     "Bridge of the default network; 'none' disables it (default \"coffer0\")",
+     &set_text<&Config::bridge>},
+    {"config-file", "", 0, Kind::Text, "string",
+     "Configuration file (default \"/etc/coffer/daemon.json\")", &set_text<&Config::config_file>},
+    {"data-root", "data-root", 0, Kind::Text, "string",
+     "Folder of persistent state (default \"/var/lib/coffer\")", &set_text<&Config::data_root>},
+    {"debug", "debug", 'D', Kind::Switch, "", "Log at level debug", &set_switch<&Config::debug>},
+    {"default-address-pool", "default-address-pools", 0, Kind::List, "pool",
+     "Address pools of networks without a subnet: base=10.0.0.0/8,size=24", &add_pool},
+    {"exec-root", "exec-root", 0, Kind::Text, "string",
+     "Folder of the state of running containers (default \"/run/coffer\")",
+     &set_text<&Config::exec_root>},
+    {"group", "group", 'G', Kind::Text, "string",
+     "Group that may use the unix socket (default \"coffer\", if it exists)",
+     &set_text<&Config::group>},
+    {"help", "", 0, Kind::Switch, "", "Print usage", &set_switch<&Config::help>},
+    {"host", "hosts", 'H', Kind::List, "list",
+     "Sockets to listen on: unix://PATH, tcp://HOST:PORT or fd:// (default "
+     "unix:///run/coffer.sock)",
+     &add_host},
+    {"insecure-registry", "insecure-registries", 0, Kind::List, "list",
+     "Registries that may be reached without verified TLS: HOST[:PORT] or a CIDR block",
+     &add_to<&Config::insecure_registries>},
+    {"log-level", "log-level", 'l', Kind::Text, "string",
+     "What to log: debug, info, warn, error or fatal (default \"info\")", &set_log_level},
+    {"pidfile", "pidfile", 'p', Kind::Text, "string", "File to write the process id to",
+     &set_text<&Config::pidfile>},
+    {"security-level", "security-level", 0, Kind::Text, "string",
+     "Posture of containers that ask for none: compat, standard or strict (default \"standard\")",
+     &set_security_level},
+    {"tls", "tls", 0, Kind::Switch, "", "Use TLS on tcp sockets; implied by --tlsverify",
+     &set_switch<&Config::tls>},
+    {"tlscacert", "tlscacert", 0, Kind::Text, "string",
+     "Authority that signs the clients' certificates (default \"/etc/coffer/ca.pem\")",
+     &set_tls_file<&http::TlsFiles::ca>},
+    {"tlscert", "tlscert", 0, Kind::Text, "string",
+     "Certificate of the engine (default \"/etc/coffer/cert.pem\")",
+     &set_tls_file<&http::TlsFiles::cert>},
+    {"tlskey", "tlskey", 0, Kind::Text, "string",
+     "Key of the certificate (default \"/etc/coffer/key.pem\")",
+     &set_tls_file<&http::TlsFiles::key>},
+    {"tlsverify", "tlsverify", 0, Kind::Switch, "", "Use TLS and verify the client",
+     &set_tls_verify},
+    {"validate", "", 0, Kind::Switch, "", "Check the configuration and exit",
+     &set_switch<&Config::validate>},
+    {"version", "", 'v', Kind::Switch, "", "Print version information and quit",
+     &set_switch<&Config::version>},
+};
+
+const Option* find_option(std::string_view name) {
+    const auto* found = std::find_if(std::begin(kOptions), std::end(kOptions),
+                                     [&](const Option& option) { return option.name == name; });
+    return found == std::end(kOptions) ? nullptr : found;
+}
+
+const Option* find_letter(char letter) {
+    const auto* found = std::find_if(std::begin(kOptions), std::end(kOptions),
+                                     [&](const Option& option) { return option.letter == letter; });
+    return found == std::end(kOptions) ? nullptr : found;
+}
+
+// What the flags set, by the name of the option: the file must not set it too.
+using Given = std::set<std::string_view>;
+
+Result<void> apply(Config& config, Given& given, const Option& option, const std::string& value,
+                   std::string_view as_written) {
+    given.insert(option.name);
+    if (auto set = option.set(config, value); !set) {
+        return fail(Code::InvalidArgument, "invalid argument \"{}\" for \"{}\" flag: {}", value,
+                    as_written, set.error().message);
+    }
+    return {};
+}
+
+Result<std::string> next_argument(std::span<const std::string>& rest,
+                                  const std::string& wanted_by) {
+    if (rest.empty()) {
+        return fail(Code::InvalidArgument, "flag needs an argument: {}", wanted_by);
+    }
+    std::string value = rest.front();
+    rest = rest.subspan(1);
+    return value;
+}
+
+Result<void> parse_long(Config& config, Given& given, const std::string& argument,
+                        std::span<const std::string>& rest) {
+    const auto sides = cut(std::string_view(argument).substr(2), "=");
+    const std::string name(sides ? sides->first : std::string_view(argument).substr(2));
+    const Option* option = find_option(name);
+    if (option == nullptr) return fail(Code::InvalidArgument, "unknown flag: --{}", name);
+    std::string value = "true";
+    if (sides) {
+        value = std::string(sides->second);
+    } else if (option->kind != Kind::Switch) {
+        value = TRY(next_argument(rest, "--" + name));
+    }
+    return apply(config, given, *option, value, "--" + name);
+}
+
+// "-D", "-H value", "-Hvalue", "-H=value", "-DH value".
+Result<void> parse_short(Config& config, Given& given, const std::string& argument,
+                         std::span<const std::string>& rest) {
+    for (std::size_t i = 1; i < argument.size(); ++i) {
+        const Option* option = find_letter(argument[i]);
+        if (option == nullptr) {
+            return fail(Code::InvalidArgument, "unknown shorthand flag: '{}' in {}", argument[i],
+                        argument);
+        }
+        const std::string written = format("-{}, --{}", argument[i], option->name);
+        std::string tail = argument.substr(i + 1);
+        if (tail.starts_with('=')) {
+            tail.erase(0, 1);
+        } else if (option->kind == Kind::Switch) {
+            TRY(apply(config, given, *option, "true", written));
+            continue;
+        } else if (tail.empty()) {
+            tail = TRY(next_argument(rest, format("'{}' in {}", argument[i], argument)));
+        }
+        return apply(config, given, *option, tail, written);
+    }
+    return {};
+}
+
+Result<void> parse_flags(Config& config, Given& given, std::span<const std::string> rest) {
+    while (!rest.empty()) {
+        const std::string argument = rest.front();
+        rest = rest.subspan(1);
+        if (argument.starts_with("--") && argument.size() > 2) {
+            TRY(parse_long(config, given, argument, rest));
+        } else if (argument.starts_with('-') && argument.size() > 1 && argument != "--") {
+            TRY(parse_short(config, given, argument, rest));
+        } else {
+            return fail(Code::InvalidArgument, "\"cofferd\" accepts no arguments.");
+        }
+    }
+    return {};
+}
+
+// The values of one key of the file, as the texts that its flag would be given.
+Result<std::vector<std::string>> texts_of(const Option& option, const json::Value& value) {
+    if (const auto truth = value.to_bool(); truth && option.kind == Kind::Switch) {
+        return std::vector<std::string>{*truth ? "true" : "false"};
+    }
+    if (value.if_string() != nullptr && option.kind == Kind::Text) {
+        return std::vector<std::string>{*value.if_string()};
+    }
+    const json::Array* list = value.if_array();
+    if (list == nullptr || option.kind != Kind::List) {
+        return fail(Code::InvalidArgument, "{}: unexpected {}", option.key,
+                    json::kind_name(value.kind()));
+    }
+    std::vector<std::string> texts;
+    for (const json::Value& entry : *list) {
+        if (const std::string* text = entry.if_string()) {
+            texts.push_back(*text);
+            continue;
+        }
+        // {"base":"10.0.0.0/8","size":24}
+        const json::Value* base = entry.find("base");
+        const json::Value* size = entry.find("size");
+        if (base == nullptr || base->if_string() == nullptr || size == nullptr || !size->to_int()) {
+            return fail(Code::InvalidArgument, "{}: malformed entry", option.key);
+        }
+        texts.push_back(format("base={},size={}", *base->if_string(), *size->to_int()));
+    }
+    return texts;
+}
+
+Result<void> apply_file(Config& config, const Given& given, const std::string& text) {
+    const json::Value file = TRY(json::parse(text));
+    if (!file.is_object()) return fail(Code::InvalidArgument, "not a JSON object");
+    std::vector<std::string> unknown;
+    std::vector<std::string> conflicts;
+    for (const json::Member& member : *file.if_object()) {
+        const auto* option = std::find_if(
+            std::begin(kOptions), std::end(kOptions),
+            [&](const Option& known) { return !known.key.empty() && known.key == member.key; });
+        if (option == std::end(kOptions)) {
+            unknown.push_back(member.key);
+        } else if (given.contains(option->name)) {
+            conflicts.push_back(member.key);
+        } else {
+            for (const std::string& value : TRY(texts_of(*option, member.value))) {
+                TRY_CONTEXT(option->set(config, value), "{}", member.key);
+            }
+        }
+    }
+    if (!unknown.empty()) {
+        return fail(Code::InvalidArgument,
+                    "the following directives don't match any configuration option: {}",
+                    join(unknown, ", "));
+    }
+    if (!conflicts.empty()) {
+        return fail(Code::InvalidArgument,
+                    "the following directives are specified both as a flag and in the "
+                    "configuration file: {}",
+                    join(conflicts, ", "));
+    }
+    return {};
+}
+
+// Plain tcp gives root to who reaches it: only this machine may.
+Result<void> check_hosts(const Config& config) {
+    for (const std::string& text : config.hosts) {
+        const HostAddress host = TRY(parse_host(text, config.tls));
+        if (host.kind == HostAddress::Kind::Tcp && !config.tls_verify &&
+            !http::is_loopback(host.host)) {
+            return fail(Code::InvalidArgument,
+                        "listening on '{}' without --tlsverify is refused: use a loopback address",
+                        text);
+        }
+    }
+    return {};
+}
+
+}  // namespace
+
+log::Level Config::level() const {
+    return debug ? log::Level::Debug : *log::parse_level(log_level);
+}
+
+security::Level Config::security() const {
+    return *security::parse_level(security_level);
+}
+
+Result<Config> load_config(std::span<const std::string> arguments) {
+    Config config;
+    Given given;
+    TRY(parse_flags(config, given, arguments));
+    if (config.help || config.version) return config;
+    if (given.contains("config-file") || sys::exists(config.config_file)) {
+        const std::string text =
+            TRY_CONTEXT(sys::read_file(config.config_file, kMaxConfigFile),
+                        "unable to configure the engine with file {}", config.config_file);
+        TRY_CONTEXT(apply_file(config, given, text), "unable to configure the engine with file {}",
+                    config.config_file);
+    }
+    if (config.hosts.empty()) config.hosts = {"unix:///run/coffer.sock"};
+    // Only --tlsverify reads the authority, so that its default file need not exist.
+    if (!config.tls_verify) config.tls_files.ca.clear();
+    TRY(check_hosts(config));
+    return config;
+}
+
+std::string help_text() {
+    std::string text = "\nUsage:  cofferd [OPTIONS]\n\nThe Coffer container engine.\n\nOptions:\n";
+    for (const Option& option : kOptions) {
+        std::string flag = option.letter == 0 ? "      " : format("  -{}, ", option.letter);
+        flag += format("--{} {}", option.name, option.argument);
+        text += format("{:<38}{}\n", flag, option.help);
+    }
+    return text;
+}
+
+Result<HostAddress> parse_host(std::string_view text, bool tls) {
+    HostAddress address;
+    const auto sides = cut(text, "://");
+    if (!sides) {
+        // "/path" and "host:port", as dockerd takes them.
+        if (text.starts_with('/')) return HostAddress{HostAddress::Kind::Unix, std::string(text)};
+        return parse_host(format("tcp://{}", text), tls);
+    }
+    if (sides->first == "unix") {
+        if (!sides->second.starts_with('/')) {
+            return fail(Code::InvalidArgument, "invalid socket path in '{}'", text);
+        }
+        address.path = std::string(sides->second);
+        return address;
+    }
+    if (sides->first == "fd") {
+        address.kind = HostAddress::Kind::Inherited;
+        return address;
+    }
+    if (sides->first != "tcp") {
+        return fail(Code::InvalidArgument, "invalid bind address format: {}", text);
+    }
+    const http::HostPort host = TRY(http::parse_host_port(sides->second, tls ? 2376 : 2375));
+    address.kind = HostAddress::Kind::Tcp;
+    address.host = host.host.empty() ? "localhost" : host.host;
+    address.port = host.port;
+    return address;
+}
+
+}  // namespace coffer::daemon
