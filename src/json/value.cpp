@@ -44,8 +44,19 @@ Value::Value(const char* value) : data_(std::in_place_type<std::string>, value) 
 Value::Value(Array value) : data_(std::move(value)) {}
 Value::Value(Object value) : data_(std::move(value)) {}
 
+void Value::set_bool(bool value) {
+    data_ = value;
+}
+
+void Value::set_signed(std::int64_t value) {
+    data_ = value;
+}
+
 void Value::set_unsigned(std::uint64_t value) {
-    if (value > std::uint64_t{std::numeric_limits<std::int64_t>::max()}) data_ = value;
+    if (value > std::uint64_t{std::numeric_limits<std::int64_t>::max()})
+        data_ = value;
+    else
+        set_signed(static_cast<std::int64_t>(value));
 }
 
 std::optional<bool> Value::to_bool() const {
@@ -104,7 +115,32 @@ Value& Value::set(std::string_view key, Value value) {
     return std::get<Object>(data_).emplace_back(std::string(key), std::move(value)).value;
 }
 
-bool Value::operator==(const Value& other) const = default;
+bool Value::operator==(const Value& other) const {
+    if (kind() != other.kind()) return false;
+    switch (kind()) {
+        case Kind::Null:
+            return true;
+        case Kind::Bool:
+            return to_bool() == other.to_bool();
+        case Kind::Int:
+            return to_int() == other.to_int();
+        case Kind::Uint:
+            return to_uint() == other.to_uint();
+        case Kind::Double:
+            return to_double() == other.to_double();
+        case Kind::String:
+            return *if_string() == *other.if_string();
+        case Kind::Array:
+            return *if_array() == *other.if_array();
+        case Kind::Object:
+            return *if_object() == *other.if_object();
+    }
+    return false;
+}
+
+bool Member::operator==(const Member& other) const {
+    return key == other.key && value == other.value;
+}
 
 std::string write(const Value& value, const WriteOptions& options) {
     std::string out;

@@ -38,11 +38,16 @@ class Value {
     // NOLINTBEGIN(google-explicit-constructor)
     Value(std::nullptr_t) noexcept;
     template <std::same_as<bool> B>
-    Value(B value) : data_(value) {}
+    Value(B value) : Value() {
+        set_bool(value);
+    }
     template <std::integral I>
-    requires(!std::same_as<I, bool>) Value(I value)
-        : data_(std::in_place_type<std::int64_t>, static_cast<std::int64_t>(value)) {
-        if constexpr (!std::signed_integral<I>) set_unsigned(value);
+        requires(!std::same_as<I, bool>)
+    Value(I value) : Value() {
+        if constexpr (std::signed_integral<I>)
+            set_signed(value);
+        else
+            set_unsigned(value);
     }
     Value(double value);
     Value(std::string value);
@@ -80,6 +85,8 @@ class Value {
     bool operator==(const Value& other) const;
 
   private:
+    void set_bool(bool value);
+    void set_signed(std::int64_t value);
     void set_unsigned(std::uint64_t value);
 
     std::variant<std::nullptr_t, bool, std::int64_t, std::uint64_t, double, std::string, Array,
@@ -90,7 +97,7 @@ class Value {
 struct Member {
     std::string key;
     Value value;
-    bool operator==(const Member&) const = default;
+    bool operator==(const Member& other) const;
 };
 
 struct ParseLimits {
