@@ -4,8 +4,8 @@
 // Rotation: PATH is written, PATH.1 is the one before, up to max_files files. Writer and Reader
 // each belong to one thread; any number of readers may follow one writer, in other processes too.
 
+#include <array>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,19 +28,21 @@ class Writer {
     static Result<Writer> open(WriterOptions options);
     // Output as it comes; cut into lines here. What has no newline yet waits, at most 16 KiB.
     Result<void> write(Stream stream, std::string_view bytes);
-    // Writes what waits for its newline. Call at the end of a stream.
+    // Writes what waits for its newline, with one (as docker does). Call at the end of a stream.
     Result<void> flush(Stream stream);
 
   private:
     explicit Writer(WriterOptions options) : options_(std::move(options)) {}
-    Result<void> append(Stream stream, std::string_view line);
+    Result<void> append(Stream stream, std::string_view line, std::string_view time);
     Result<void> commit();
     Result<void> rotate();
+    Result<void> open_file();
 
     WriterOptions options_;
     sys::Fd file_;
     std::int64_t size_ = 0;
-    std::string partial_[2];
+    bool torn_ = false;  // the file ends within a record: a disk was full, or we were killed
+    std::array<std::string, 2> partial_;
     std::string out_;  // records formatted and not yet written
 };
 
@@ -53,7 +55,7 @@ struct Record {
 struct ReadOptions {
     bool want_stdout = true;
     bool want_stderr = true;
-    std::optional<std::size_t> tail;  // the last n records that match; nullopt: all
+    std::optional<std::size_t> tail;  // of the last n records only; nullopt: all
     std::optional<Time> since;
     std::optional<Time> until;
     bool follow = false;
