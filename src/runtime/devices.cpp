@@ -1,0 +1,104 @@
+#include "runtime/devices.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "sys/file.hpp"
+
+namespace coffer::runtime {
+
+namespace {
+
+constexpr std::pair<const char*, const char*> kLinks[] = {
+    {"fd", "/proc/self/fd"},       {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"},
+    {"stderr", "/proc/self/fd/2"}, {"core", "/proc/kcore"},      {"ptmx", "pts/ptmx"},
+};
+
+Result<mode_t> type_of(const oci::LinuxDevice& device) {
+    if (device.type == "c" || device.type == "u") return S_IFCHR;
+    if (device.type == "b") return S_IFBLK;
+    if (device.type == "p") return S_IFIFO;
+    return fail(Code::InvalidArgument, "device '{}': type '{}'", device.path, device.type);
+}
+
+Result<void> make_node(const sys::RootedDir& dev, const oci::LinuxDevice& device,
+                       const MountContext& context) {
+    const std::string path = clean_path(device.path);
+    if (!path.starts_with("/dev/")) {
+        return fail(Code::InvalidArgument, "device '{}' lies outside of /dev", device.path);
+    }
+    const std::string below = path.substr(4);
+    const std::size_t slash = below.rfind('/');
+    const std::string name = below.substr(slash + 1);
+    // Nobody else sees this tmpfs yet; only earlier entries of the same list can be in the way.
+    const sys::Fd folder = TRY(dev.make_dirs(below.substr(0, slash)));
+    const mode_t type = TRY(type_of(device));
+    const auto mode = static_cast<mode_t>(device.file_mode.value_or(0666) & 07777);
+    const dev_t number =
+        ::makedev(static_cast<unsigned>(device.major), static_cast<unsigned>(device.minor));
+    if (::mknodat(folder.get(), name.c_str(), type | mode, number) != 0) {
+        return fail_errno("create device '{}'", device.path);
+    }
+    if (::fchmodat(folder.get(), name.c_str(), mode, 0) != 0) {
+        return fail_errno("set mode of device '{}'", device.path);
+    }
+    if (!device.uid && !device.gid) return {};
+    std::uint32_t uid = device.uid.value_or(0);
+    std::uint32_t gid = device.gid.value_or(0);
+    if (context.user_namespace) {
+        uid = TRY_CONTEXT(sys::ns::map_id(context.uids, uid), "owner of device '{}'", device.path);
+        gid = TRY_CONTEXT(sys::ns::map_id(context.gids, gid), "group of device '{}'", device.path);
+    }
+    if (::fchownat(folder.get(), name.c_str(), uid, gid, AT_SYMLINK_NOFOLLOW) != 0) {
+        return fail_errno("set owner of device '{}'", device.path);
+    }
+    return {};
+}
+
+}  // namespace
+
+const std::vector<oci::LinuxDevice>& default_devices() {
+    static const std::vector<oci::LinuxDevice> devices = [] {
+        std::vector<oci::LinuxDevice> list;
+        for (const auto& [path, minor] : {std::pair<const char*, int>{"/dev/null", 3},
+                                          {"/dev/zero", 5},
+                                          {"/dev/full", 7},
+                                          {"/dev/random", 8},
+                                          {"/dev/urandom", 9}}) {
+            list.push_back({path, "c", 1, minor, 0666, {}, {}});
+        }
+        list.push_back({"/dev/tty", "c", 5, 0, 0666, {}, {}});
+        return list;
+    }();
+    return devices;
+}
+
+Result<sys::Fd> make_dev(const oci::Spec& spec, const MountPlan& plan,
+                         const MountContext& context) {
+    sys::Fd mount = TRY(sys::mount::create(
+        "tmpfs", plan.options, plan.attributes.set & ~sys::mount::kReadOnly & ~sys::mount::kNoDev,
+        "tmpfs"));
+    const sys::RootedDir dev(TRY(mount.duplicate()));
+    const auto& wanted = spec.linux->devices;
+    for (const oci::LinuxDevice& device : default_devices()) {
+        const auto is_same = [&](const auto& other) {
+            return clean_path(other.path) == device.path;
+        };
+        if (std::any_of(wanted.begin(), wanted.end(), is_same)) continue;
+        TRY(make_node(dev, device, context));
+    }
+    for (const oci::LinuxDevice& device : wanted) TRY(make_node(dev, device, context));
+    for (const auto& [name, target] : kLinks) {
+        if (::symlinkat(target, mount.get(), name) != 0) return fail_errno("create /dev/{}", name);
+    }
+    if (spec.process && spec.process->terminal) {
+        TRY(sys::open_at(mount.get(), "console", O_CREAT | O_EXCL | O_WRONLY, 0600));
+    }
+    return mount;
+}
+
+}  // namespace coffer::runtime

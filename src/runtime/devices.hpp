@@ -1,0 +1,16 @@
+#pragma once
+// The tmpfs on /dev: device nodes, links and the file under the console. Made in the stage, which
+// is outside the container's user namespace and may create nodes. Belongs to the stage process.
+
+#include "runtime/mount_plan.hpp"
+#include "sys/fd.hpp"
+
+namespace coffer::runtime {
+
+// Detached and filled, still writable. The caller's file-system ids own what is made.
+Result<sys::Fd> make_dev(const oci::Spec& spec, const MountPlan& plan, const MountContext& context);
+
+// What "c 1 3 rwm" and the like allow; the nodes every container has.
+const std::vector<oci::LinuxDevice>& default_devices();
+
+}  // namespace coffer::runtime

@@ -1,0 +1,59 @@
+#include "runtime/identity.hpp"
+
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "sys/landlock.hpp"
+
+namespace coffer::runtime {
+
+namespace {
+
+constexpr int kJoinSessionKeyring = 1;
+
+}  // namespace
+
+Result<Identity> plan_identity(const oci::Process& process) {
+    Identity identity;
+    identity.ids = {process.user.uid, process.user.gid, process.user.additional_gids};
+    identity.umask = process.user.umask.value_or(0022);
+    identity.no_new_privileges = process.no_new_privileges;
+    if (identity.umask > 0777) {
+        return fail(Code::InvalidArgument, "umask {:o} is out of range", identity.umask);
+    }
+    if (!process.capabilities) return identity;
+    const oci::LinuxCapabilities& wanted = *process.capabilities;
+    sys::cred::Capabilities& caps = identity.capabilities;
+    caps.bounding = TRY(sys::cred::parse_capabilities(wanted.bounding));
+    caps.effective = TRY(sys::cred::parse_capabilities(wanted.effective));
+    caps.permitted = TRY(sys::cred::parse_capabilities(wanted.permitted));
+    caps.inheritable = TRY(sys::cred::parse_capabilities(wanted.inheritable));
+    caps.ambient = TRY(sys::cred::parse_capabilities(wanted.ambient));
+    if ((caps.effective & ~caps.permitted) != 0) {
+        return fail(Code::InvalidArgument, "effective capabilities that are not permitted");
+    }
+    if ((caps.ambient & ~(caps.permitted & caps.inheritable)) != 0) {
+        return fail(Code::InvalidArgument,
+                    "ambient capabilities that are not permitted and inheritable");
+    }
+    return identity;
+}
+
+Result<void> drop_in_child(const Identity& identity) {
+    // A session keyring of its own; the caller's keys stay with the caller.
+    if (::syscall(SYS_keyctl, kJoinSessionKeyring, nullptr) < 0 && errno != ENOSYS &&
+        errno != EPERM) {
+        return fail_errno("create session keyring");
+    }
+    ::umask(static_cast<mode_t>(identity.umask));
+    TRY(sys::cred::limit_bounding(identity.capabilities.bounding));
+    TRY(sys::cred::become(identity.ids));
+    if (identity.no_new_privileges) TRY(sys::cred::set_no_new_privileges());
+    if (const int error = sys::landlock::scope_in_child(identity.scopes); error != 0) {
+        return fail_with(error, "restrict signals and sockets");
+    }
+    return {};
+}
+
+}  // namespace coffer::runtime

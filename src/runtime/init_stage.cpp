@@ -1,0 +1,156 @@
+// Who we are: container init, process 1 where the pid namespace is new, root in the container's
+// user namespace, a child of the caller. In all namespaces of the container; the mounts are a
+// locked copy of the stage's. We hold full capabilities *in that user namespace* only, and copies
+// of the caller's descriptors, which are closed before we say that we are ready.
+//
+//   identity       root of the container, session, host name, loopback
+//   file systems   enter_rootfs_in_child (inside.cpp), kernel parameters
+//   program        working folder and program found, so that create can say what is wrong
+//   Ready          wait for the start
+//   drop           identity.cpp, then exec_stage.cpp
+
+#include <grp.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include "runtime/exec_stage.hpp"
+#include "runtime/inside.hpp"
+#include "runtime/launch.hpp"
+#include "runtime/program.hpp"
+#include "runtime/sync.hpp"
+#include "runtime/sysctl.hpp"
+
+namespace coffer::runtime {
+
+namespace {
+
+Result<void> become_container_root(const Launch& launch) {
+    if (!launch.userns) return {};
+    if (::setgroups(0, nullptr) != 0 && errno != EPERM) return fail_errno("clear groups");
+    if (::setresgid(0, 0, 0) != 0 || ::setresuid(0, 0, 0) != 0) {
+        return fail_errno("become root of the user namespace");
+    }
+    return {};
+}
+
+Result<void> set_names(const oci::Spec& spec) {
+    if (!spec.hostname.empty() && ::sethostname(spec.hostname.c_str(), spec.hostname.size()) != 0) {
+        return fail_errno("set host name '{}'", spec.hostname);
+    }
+    if (!spec.domainname.empty() &&
+        ::setdomainname(spec.domainname.c_str(), spec.domainname.size()) != 0) {
+        return fail_errno("set domain name '{}'", spec.domainname);
+    }
+    return {};
+}
+
+// Everything above 2 but these.
+Result<void> close_all_but(std::vector<int> kept) {
+    kept.push_back(2);
+    std::sort(kept.begin(), kept.end());
+    for (std::size_t i = 0; i < kept.size(); ++i) {
+        if (kept[i] < 2) continue;
+        const unsigned first = static_cast<unsigned>(kept[i]) + 1;
+        const unsigned last = i + 1 < kept.size() ? static_cast<unsigned>(kept[i + 1]) - 1 : ~0U;
+        if (first <= last && ::syscall(SYS_close_range, first, last, 0) != 0) {
+            return fail_errno("close descriptors");
+        }
+    }
+    return {};
+}
+
+// Blocks until the start is given; the result is where a failure of execve is reported.
+Result<int> wait_for_start(int sync_fd, int listener_fd) {
+    int channel = sync_fd;
+    if (listener_fd >= 0) {
+        do {
+            channel = ::accept4(listener_fd, nullptr, nullptr, SOCK_CLOEXEC);
+        } while (channel < 0 && (errno == EINTR || errno == ECONNABORTED));
+        if (channel < 0) return fail_errno("wait for the start");
+    }
+    const auto received = TRY(receive_report(channel));
+    if (!received || received->report.kind != ReportKind::Start) {
+        return fail(Code::Cancelled, "the container was not started");
+    }
+    return channel;
+}
+
+Result<void> report_ready(int sync_fd, Inside& inside) {
+    Report report;
+    if (inside.terminal) {
+        report.kind = ReportKind::Console;
+        TRY(send_report(sync_fd, report, inside.terminal->master.get()));
+        inside.terminal.reset();
+    }
+    report.kind = ReportKind::Ready;
+    return send_report(sync_fd, report);
+}
+
+// Where an error goes: the caller of create, later the caller of start.
+struct Channel {
+    int fd;
+};
+
+Result<void> run_init(InitArgument& argument, Channel& channel) {
+    Launch& launch = argument.launch;
+    const oci::Spec& spec = launch.spec;
+    const int sync_fd = argument.sync.get();
+    const int listener_fd = launch.options.start_listener_fd;
+    ::signal(SIGPIPE, SIG_IGN);
+    TRY(become_container_root(launch));
+    if (::setsid() < 0) return fail_errno("start session");
+    TRY(set_names(spec));
+    if (launch.new_network) TRY(sys::ns::loopback_up());
+
+    Inside inside = TRY(enter_rootfs_in_child(
+        {spec, launch.mounts, argument.trees.mounts, launch.options.stdio, bool(launch.userns)}));
+    if (!spec.linux->sysctl.empty()) {
+        if (!inside.proc) return fail(Code::InvalidArgument, "sysctls need a mount of /proc");
+        TRY(write_sysctls_in_child(inside.proc.get(), spec.linux->sysctl));
+    }
+    inside.proc.reset();
+    std::optional<Program> program;
+    if (spec.process) program = TRY(prepare_program(*spec.process));
+    TRY(report_ready(sync_fd, inside));
+    std::vector<int> kept = {sync_fd};
+    if (listener_fd >= 0) kept.push_back(listener_fd);
+    TRY(close_all_but(std::move(kept)));
+
+    channel.fd = TRY(wait_for_start(sync_fd, listener_fd));
+    if (!program) return fail(Code::InvalidArgument, "cannot start a container without process");
+    TRY(drop_in_child(*launch.identity));
+    const sys::cred::Capabilities& caps = launch.identity->capabilities;
+    const std::string failure = "exec " + program->path;
+    const std::string& bpf = launch.options.seccomp_bpf;
+    execute_in_child({.path = program->path.c_str(),
+                      .argv = program->argv.data(),
+                      .envp = program->envp.data(),
+                      .bpf = bpf.empty() ? nullptr : bpf.data(),
+                      .bpf_size = bpf.size(),
+                      .bpf_flags = launch.seccomp_flags,
+                      .no_new_privileges = launch.identity->no_new_privileges,
+                      .effective = caps.effective,
+                      .permitted = caps.permitted,
+                      .inheritable = caps.inheritable,
+                      .ambient = caps.ambient,
+                      .last_capability = sys::cred::last_capability(),
+                      .report_fd = channel.fd,
+                      .failure_text = failure.c_str()});
+}
+
+}  // namespace
+
+void init_in_child(void* argument) {
+    InitArgument& init = *static_cast<InitArgument*>(argument);
+    Channel channel{init.sync.get()};
+    const auto failed = run_init(init, channel);
+    static_cast<void>(send_report_in_child(channel.fd, to_report(failed.error())));
+    ::_exit(exit_status_of(failed.error()));
+}
+
+}  // namespace coffer::runtime

@@ -1,0 +1,205 @@
+// Who we are: container init. Root in the container's user namespace, in all its namespaces, the
+// host's mounts still beside the new tree (the kernel wants to see an unmasked /proc when another
+// is mounted), no process of the container running yet. Names in the new tree are hostile.
+
+#include "runtime/inside.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "sys/cgroup.hpp"
+
+namespace coffer::runtime {
+
+namespace {
+
+using sys::Fd;
+using sys::RootedDir;
+using sys::mount::Depth;
+using sys::mount::Propagation;
+namespace m = sys::mount;
+
+// pivot_root refuses a mount that came in locked; a bind of it onto itself is ours.
+Result<void> rebind_working_folder() {
+    const Fd tree = TRY(m::clone_tree(AT_FDCWD, ".", Depth::Recursive));
+    const Fd place = TRY(sys::open_file(".", O_PATH | O_DIRECTORY));
+    TRY(m::attach(tree.get(), place.get()));
+    if (::fchdir(tree.get()) != 0) return fail_errno("enter root file system");
+    return {};
+}
+
+std::string last_part(const std::string& path) {
+    return path.substr(path.rfind('/') + 1);
+}
+
+m::Options cgroup_options(const sys::cgroup::Layout::Hierarchy& hierarchy) {
+    m::Options options;
+    for (const std::string& controller : hierarchy.controllers) {
+        if (controller.starts_with("name=")) {
+            options.emplace_back("none", "");
+            options.emplace_back("name", controller.substr(5));
+        } else {
+            options.emplace_back(controller, "");
+        }
+    }
+    return options;
+}
+
+// One folder a hierarchy, as every program expects to find them, and a link for each controller
+// that shares one.
+Result<void> mount_cgroups(const Fd& target, const MountPlan& plan, std::vector<Fd>& trees) {
+    const sys::cgroup::Layout& layout = sys::cgroup::host_layout();
+    const std::uint64_t flags = plan.attributes.set;
+    if (layout.version == 2) {
+        const Fd mount =
+            trees.empty() ? TRY(m::create("cgroup2", {}, flags, "cgroup2")) : std::move(trees[0]);
+        return m::attach(mount.get(), target.get());
+    }
+    const Fd folder = TRY(m::create("tmpfs", {{"mode", "0755"}}, flags & ~m::kReadOnly, "cgroup"));
+    TRY(m::attach(folder.get(), target.get()));
+    for (std::size_t i = 0; i < layout.v1.size(); ++i) {
+        const auto& hierarchy = layout.v1[i];
+        const std::string name = last_part(hierarchy.mount_point);
+        const Fd mount = trees.empty()
+                             ? TRY(m::create("cgroup", cgroup_options(hierarchy), flags, "cgroup"))
+                             : std::move(trees[i]);
+        if (::mkdirat(folder.get(), name.c_str(), 0755) != 0) return fail_errno("create folder");
+        const Fd place = TRY(sys::open_at(folder.get(), name, O_PATH | O_DIRECTORY | O_NOFOLLOW));
+        TRY_CONTEXT(m::attach(mount.get(), place.get()), "cgroup '{}'", name);
+        for (const std::string& controller : hierarchy.controllers) {
+            if (controller == name || controller.starts_with("name=")) continue;
+            if (::symlinkat(name.c_str(), folder.get(), controller.c_str()) != 0) {
+                return fail_errno("create link '{}'", controller);
+            }
+        }
+    }
+    return m::set_attributes(folder.get(), {.set = flags & m::kReadOnly}, Depth::One);
+}
+
+Result<void> mount_inside(const RootedDir& root, const MountPlan& plan, std::vector<Fd>& trees,
+                          Inside& inside) {
+    switch (plan.kind) {
+        case MountKind::Proc: {
+            const Fd target = TRY(root.open_no_links(plan.destination, O_PATH | O_DIRECTORY));
+            Fd mount = TRY(m::create("proc", plan.options, plan.attributes.set, "proc"));
+            TRY(m::attach(mount.get(), target.get()));
+            if (plan.destination == "/proc") inside.proc = std::move(mount);
+            return {};
+        }
+        case MountKind::Sysfs: {
+            const Fd target = TRY(root.open_no_links(plan.destination, O_PATH | O_DIRECTORY));
+            const Fd mount = TRY(m::create("sysfs", plan.options, plan.attributes.set, "sysfs"));
+            return m::attach(mount.get(), target.get());
+        }
+        case MountKind::Mqueue: {
+            const Fd target = TRY(make_target(root, plan.destination, TargetKind::Folder));
+            const Fd mount = TRY(m::create("mqueue", plan.options, plan.attributes.set, "mqueue"));
+            return m::attach(mount.get(), target.get());
+        }
+        case MountKind::Cgroup:
+        case MountKind::CgroupBind: {
+            const Fd target = TRY(make_target(root, plan.destination, TargetKind::Folder));
+            return mount_cgroups(target, plan, trees);
+        }
+        case MountKind::Bind: {
+            struct stat status {};
+            if (::fstat(trees[0].get(), &status) != 0) return fail_errno("stat");
+            const auto kind = S_ISDIR(status.st_mode) ? TargetKind::Folder : TargetKind::File;
+            const Fd target = TRY(make_target(root, plan.destination, kind));
+            TRY(m::attach(trees[0].get(), target.get()));
+            trees.clear();
+            return {};
+        }
+        case MountKind::Dev:
+        case MountKind::Tmpfs:
+        case MountKind::Devpts:
+            break;
+    }
+    return fail(Code::Internal, "'{}' is not made inside", plan.destination);
+}
+
+// A path to protect: below /proc it is looked up in the procfs that we mounted, whatever the tree
+// says /proc is. Empty when there is nothing to protect.
+Result<Fd> find_protected(const RootedDir& root, const Inside& inside, const std::string& path) {
+    const std::string clean = clean_path(path);
+    auto found = [&] {
+        if (!inside.proc || !is_below(clean, "/proc") || clean == "/proc") {
+            return root.open(clean, O_PATH);
+        }
+        auto copy = inside.proc.duplicate();
+        if (!copy) return copy;
+        return RootedDir(*std::move(copy)).open_no_links(clean.substr(6), O_PATH);
+    }();
+    if (!found && (found.error().sys_errno == ENOENT || found.error().sys_errno == ENOTDIR)) {
+        return Fd();
+    }
+    return found;
+}
+
+Result<void> protect_paths(const RootedDir& root, const Inside& inside, const oci::Linux& linux) {
+    for (const std::string& path : linux.masked_paths) {
+        const Fd target = TRY_CONTEXT(find_protected(root, inside, path), "mask '{}'", path);
+        if (!target) continue;
+        struct stat status {};
+        if (::fstat(target.get(), &status) != 0) return fail_errno("mask '{}'", path);
+        const char* mask = S_ISDIR(status.st_mode) ? kMaskFolder : kMaskFile;
+        const Fd tree = TRY(m::clone_tree(AT_FDCWD, mask, Depth::One));
+        TRY_CONTEXT(m::attach(tree.get(), target.get()), "mask '{}'", path);
+    }
+    for (const std::string& path : linux.readonly_paths) {
+        const Fd target = TRY_CONTEXT(find_protected(root, inside, path), "protect '{}'", path);
+        if (!target) continue;
+        const Fd tree =
+            TRY_CONTEXT(m::clone_tree(target.get(), "", Depth::Recursive), "protect '{}'", path);
+        TRY_CONTEXT(m::set_attributes(tree.get(), {.set = m::kReadOnly}, Depth::Recursive),
+                    "protect '{}'", path);
+        TRY_CONTEXT(m::attach(tree.get(), target.get()), "protect '{}'", path);
+    }
+    return {};
+}
+
+Result<void> set_root_propagation(const std::string& name) {
+    std::string_view kind = name;
+    const bool recursive = kind.starts_with('r');
+    if (recursive) kind.remove_prefix(1);
+    Propagation propagation = Propagation::Private;
+    if (kind == "slave") propagation = Propagation::Slave;
+    if (kind == "shared") propagation = Propagation::Shared;
+    if (kind == "unbindable") propagation = Propagation::Unbindable;
+    const Fd root = TRY(sys::open_file("/", O_PATH | O_DIRECTORY));
+    return m::set_attributes(root.get(), {.propagation = propagation},
+                             recursive ? Depth::Recursive : Depth::One);
+}
+
+}  // namespace
+
+Result<Inside> enter_rootfs_in_child(const InsideRequest& request) {
+    Inside inside;
+    if (request.locked_root) TRY(rebind_working_folder());
+    const RootedDir root = TRY(RootedDir::open("."));
+    for (std::size_t i = 0; i < request.mounts.size(); ++i) {
+        const MountPlan& plan = request.mounts[i];
+        if (!plan.inside) continue;
+        TRY_CONTEXT(mount_inside(root, plan, request.trees[i], inside), "mount '{}'",
+                    plan.destination);
+    }
+    if (request.spec.process && request.spec.process->terminal) {
+        const oci::Process& process = *request.spec.process;
+        inside.terminal = TRY(open_terminal_in_child(root, process.user.uid, process.console_size));
+        TRY_CONTEXT(bind_console_in_child(root, *inside.terminal), "mount '/dev/console'");
+        TRY(take_terminal_in_child(*inside.terminal));
+    } else {
+        TRY(take_stdio_in_child(root, request.stdio));
+    }
+    TRY(protect_paths(root, inside, *request.spec.linux));
+    TRY(m::pivot_to_working_folder());
+    if (!request.spec.linux->rootfs_propagation.empty()) {
+        TRY(set_root_propagation(request.spec.linux->rootfs_propagation));
+    }
+    return inside;
+}
+
+}  // namespace coffer::runtime

@@ -1,0 +1,25 @@
+#pragma once
+// The container init's half of the root file system: what shows its own namespaces, the masks, and
+// the change of root. See rootfs.hpp for the stage's half. Runs in container init.
+
+#include "runtime/rootfs.hpp"
+#include "runtime/terminal.hpp"
+
+namespace coffer::runtime {
+
+struct InsideRequest {
+    const oci::Spec& spec;
+    const std::vector<MountPlan>& mounts;
+    std::vector<std::vector<sys::Fd>>& trees;
+    const Stdio& stdio;
+    bool locked_root = false;  // the tree came through into another user namespace
+};
+
+struct Inside {
+    sys::Fd proc;  // the procfs that we mounted ourselves; empty when the spec has none
+    std::optional<Terminal> terminal;
+};
+// The working folder is the new root file system when called and "/" afterwards. Sets 0, 1, 2.
+Result<Inside> enter_rootfs_in_child(const InsideRequest& request);
+
+}  // namespace coffer::runtime

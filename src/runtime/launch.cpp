@@ -1,0 +1,171 @@
+#include "runtime/launch.hpp"
+
+#include <fcntl.h>
+
+#include "runtime/seccomp_profile.hpp"
+#include "runtime/spec_check.hpp"
+#include "sys/landlock.hpp"
+#include "sys/seccomp.hpp"
+
+namespace coffer::runtime {
+
+namespace {
+
+using sys::ns::Kind;
+
+Kind kind_of(const std::string& type) {
+    if (type == "pid") return Kind::Pid;
+    if (type == "network") return Kind::Network;
+    if (type == "ipc") return Kind::Ipc;
+    if (type == "uts") return Kind::Uts;
+    if (type == "cgroup") return Kind::Cgroup;
+    if (type == "time") return Kind::Time;
+    if (type == "user") return Kind::User;
+    return Kind::Mount;
+}
+
+sys::ns::IdMaps to_maps(const std::vector<oci::LinuxIdMapping>& mappings) {
+    sys::ns::IdMaps maps;
+    for (const auto& map : mappings) maps.push_back({map.container_id, map.host_id, map.size});
+    return maps;
+}
+
+Result<sys::Fd> borrow(int fd) {
+    sys::Fd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+    if (!copy) return fail_errno("duplicate descriptor {}", fd);
+    return copy;
+}
+
+Result<void> plan_user_namespace(Launch& launch) {
+    const oci::Linux& linux = *launch.spec.linux;
+    const oci::LinuxNamespace* wanted = find_namespace(launch.spec, "user");
+    MountContext& context = launch.context;
+    context.uids = to_maps(linux.uid_mappings);
+    context.gids = to_maps(linux.gid_mappings);
+    const bool mapped = !context.uids.empty() && !context.gids.empty();
+    if (launch.options.userns_fd >= 0) {
+        launch.userns = TRY(borrow(launch.options.userns_fd));
+    } else if (wanted != nullptr && !wanted->path.empty()) {
+        launch.userns = TRY(sys::ns::open(wanted->path, Kind::User));
+    } else if (wanted != nullptr) {
+        if (!mapped) {
+            return fail(Code::InvalidArgument, "a new user namespace needs uid and gid mappings");
+        }
+        launch.userns = TRY(sys::ns::create_user(context.uids, context.gids));
+    }
+    if (!launch.userns) return {};
+    const sys::Fd ours = TRY(sys::ns::open_self(Kind::User));
+    if (TRY(sys::ns::same(ours.get(), launch.userns.get()))) {
+        launch.userns.reset();
+        return {};
+    }
+    if (!mapped) {
+        sys::ns::UserMaps maps = TRY(sys::ns::maps_of(launch.userns.get()));
+        context.uids = std::move(maps.uids);
+        context.gids = std::move(maps.gids);
+    }
+    context.user_namespace = true;
+    context.root_uid = TRY_CONTEXT(sys::ns::map_id(context.uids, 0), "root of the container");
+    context.root_gid = TRY_CONTEXT(sys::ns::map_id(context.gids, 0), "root of the container");
+    return {};
+}
+
+// True if the namespace the container will be in is our own.
+Result<bool> shares_with_us(const Launch& launch, Kind kind) {
+    if ((launch.new_namespaces & sys::ns::bit(kind)) != 0) return false;
+    for (const auto& [joined, fd] : launch.joins) {
+        if (joined != kind) continue;
+        const sys::Fd ours = TRY(sys::ns::open_self(kind));
+        return sys::ns::same(ours.get(), fd.get());
+    }
+    return true;
+}
+
+// sysfs belongs to who owns the network namespace: a new one is the container's.
+Result<bool> owns_network(const Launch& launch) {
+    if (!launch.userns || launch.new_network) return true;
+    for (const auto& [kind, fd] : launch.joins) {
+        if (kind != Kind::Network) continue;
+        const sys::Fd owner = TRY(sys::ns::owner_of(fd.get()));
+        return sys::ns::same(owner.get(), launch.userns.get());
+    }
+    return false;
+}
+
+Result<void> plan_namespaces(Launch& launch) {
+    for (const oci::LinuxNamespace& ns : launch.spec.linux->namespaces) {
+        const Kind kind = kind_of(ns.type);
+        if (kind == Kind::User) continue;
+        if (kind == Kind::Network && launch.options.netns_fd >= 0) continue;
+        if (ns.path.empty()) {
+            launch.new_namespaces |= sys::ns::bit(kind);
+        } else {
+            launch.joins.emplace_back(kind, TRY(sys::ns::open(ns.path, kind)));
+        }
+    }
+    if (launch.options.netns_fd >= 0) {
+        launch.joins.emplace_back(Kind::Network, TRY(borrow(launch.options.netns_fd)));
+    }
+    launch.new_network = (launch.new_namespaces & sys::ns::bit(Kind::Network)) != 0;
+    launch.context.owns_network = TRY(owns_network(launch));
+    launch.context.private_cgroups = (launch.new_namespaces & sys::ns::bit(Kind::Cgroup)) != 0;
+    return {};
+}
+
+Result<void> plan_seccomp(Launch& launch) {
+    const auto& seccomp = launch.spec.linux->seccomp;
+    if (!seccomp) return {};
+    if (launch.options.seccomp_bpf.empty()) {
+        return fail(Code::InvalidArgument, "the spec has a seccomp profile that was not compiled");
+    }
+    launch.seccomp_flags = TRY(seccomp_flags_of(*seccomp));
+    return {};
+}
+
+Result<void> plan_process(Launch& launch) {
+    if (!launch.spec.process) return {};
+    const oci::Process& process = *launch.spec.process;
+    launch.identity = TRY(plan_identity(process));
+    launch.host_uid = process.user.uid;
+    launch.host_gid = process.user.gid;
+    if (launch.userns) {
+        launch.host_uid = TRY_CONTEXT(sys::ns::map_id(launch.context.uids, process.user.uid),
+                                      "user of the process");
+        launch.host_gid = TRY_CONTEXT(sys::ns::map_id(launch.context.gids, process.user.gid),
+                                      "group of the process");
+    }
+    for (const oci::Rlimit& limit : process.rlimits) {
+        launch.rlimits.push_back({*sys::cred::rlimit_number(limit.type), limit.soft, limit.hard});
+    }
+    // A namespace of its own keeps signals and sockets in already; scopes would only part the
+    // container from what is executed in it later, which is in no domain of ours.
+    unsigned& scopes = launch.identity->scopes;
+    if (TRY(shares_with_us(launch, Kind::Pid))) scopes |= sys::landlock::kSignals;
+    if (TRY(shares_with_us(launch, Kind::Network))) scopes |= sys::landlock::kAbstractSockets;
+    return {};
+}
+
+}  // namespace
+
+Result<Launch> plan_launch(const oci::Spec& spec, const CreateOptions& options) {
+    TRY(check_spec(spec));
+    if (!options.bundle.starts_with('/')) {
+        return fail(Code::InvalidArgument, "bundle '{}' is not an absolute path", options.bundle);
+    }
+    if (!options.overlay && (!spec.root || spec.root->path.empty())) {
+        return fail(Code::InvalidArgument, "the spec has no root file system");
+    }
+    if (options.overlay && options.overlay->lower_dirs.empty()) {
+        return fail(Code::InvalidArgument, "an overlay without layers");
+    }
+    Launch launch{spec, options, {}, {}, 0, false, {}, {}, {}, 0, 0, {}, 0};
+    launch.context.bundle = options.bundle;
+    TRY(plan_user_namespace(launch));
+    TRY(plan_namespaces(launch));
+    TRY(plan_seccomp(launch));
+    TRY(plan_process(launch));
+    launch.mounts = TRY(plan_mounts(spec, launch.context));
+    return launch;
+}
+
+}  // namespace coffer::runtime

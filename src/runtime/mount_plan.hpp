@@ -1,0 +1,64 @@
+#pragma once
+// The mounts of a container as data: what each one is, where it is made and with which flags. Pure,
+// but for reading the layout of the machine's control groups. Plain data, safe from any thread.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "oci/runtime_spec.hpp"
+#include "sys/mount.hpp"
+#include "sys/namespace.hpp"
+
+namespace coffer::runtime {
+
+enum class MountKind : std::uint8_t {
+    Bind,
+    Dev,  // the tmpfs on /dev, with device nodes
+    Tmpfs,
+    Devpts,
+    // The rest is made inside: they show the namespaces of who mounts them.
+    Proc,
+    Sysfs,
+    Mqueue,
+    Cgroup,
+    CgroupBind,  // in the host's cgroup namespace: the container's own groups, opened by the stage
+};
+
+struct MountPlan {
+    MountKind kind = MountKind::Bind;
+    // Made by container init. Also a bind below such a mount, from a tree that the stage opened.
+    bool inside = false;
+    std::string destination;  // absolute, without "." and ".." and double slashes
+    std::string source;
+    sys::mount::Options options;  // of the file system
+    sys::mount::Attributes attributes;
+    sys::mount::Attributes recursive_attributes;  // rro and friends
+    sys::mount::Depth depth = sys::mount::Depth::One;
+    sys::mount::Depth propagation_depth = sys::mount::Depth::One;
+    bool id_mapped = false;  // by these maps; when empty, by the container's user namespace
+    sys::mount::Depth id_map_depth = sys::mount::Depth::One;
+    sys::ns::IdMaps uids;
+    sys::ns::IdMaps gids;
+};
+
+// "/a//b/../c/" is "/a/c"; ".." stops at "/".
+std::string clean_path(std::string_view path);
+// True if `path` is `folder` or below it; both clean.
+bool is_below(std::string_view path, std::string_view folder);
+
+// What the choice of kinds depends on.
+struct MountContext {
+    bool user_namespace = false;
+    bool owns_network = false;     // sysfs can be mounted
+    bool private_cgroups = false;  // a cgroup namespace of its own
+    std::uint32_t root_uid = 0;    // the host's ids of the container's root
+    std::uint32_t root_gid = 0;
+    sys::ns::IdMaps uids;
+    sys::ns::IdMaps gids;
+    std::string bundle;
+};
+
+Result<std::vector<MountPlan>> plan_mounts(const oci::Spec& spec, const MountContext& context);
+
+}  // namespace coffer::runtime

@@ -1,0 +1,251 @@
+// The stage's half of the root file system: see rootfs.hpp. Everything here runs with the rights of
+// the initial user namespace on trees that an image's author chose, so every name is resolved
+// inside the root and every action is on the descriptor that came out.
+
+#include "runtime/rootfs.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "runtime/devices.hpp"
+#include "sys/credentials.hpp"
+
+namespace coffer::runtime {
+
+namespace {
+
+using sys::Fd;
+using sys::mount::Attributes;
+using sys::mount::Depth;
+using sys::mount::Propagation;
+namespace m = sys::mount;
+
+// A layer: read-only, and with the container's ids where there is a user namespace.
+Result<Fd> open_layer(const std::string& path, int userns_fd, std::uint64_t flags) {
+    Fd tree = TRY(m::clone_tree(AT_FDCWD, path, Depth::One));
+    TRY_CONTEXT(m::set_attributes(
+                    tree.get(),
+                    {.set = flags, .propagation = Propagation::Private, .idmap_userns = userns_fd},
+                    Depth::One),
+                "layer '{}'", path);
+    return tree;
+}
+
+Result<Fd> open_bind(const MountPlan& plan, int container_userns) {
+    Fd tree = TRY_CONTEXT(m::clone_tree(AT_FDCWD, plan.source, plan.depth), "mount '{}'",
+                          plan.destination);
+    if (plan.id_mapped) {
+        Fd own;
+        if (!plan.uids.empty()) own = TRY(sys::ns::create_user(plan.uids, plan.gids));
+        const Attributes idmap{.idmap_userns = own ? own.get() : container_userns};
+        TRY_CONTEXT(m::set_attributes(tree.get(), idmap, plan.id_map_depth), "mount '{}' of '{}'",
+                    plan.destination, plan.source);
+    }
+    // Flags of the top, then of the whole tree, then propagation: each has its own depth.
+    Attributes top = plan.attributes;
+    const Attributes propagation{.propagation = std::exchange(top.propagation, Propagation::Keep)};
+    TRY_CONTEXT(m::set_attributes(tree.get(), top, Depth::One), "mount '{}'", plan.destination);
+    TRY_CONTEXT(m::set_attributes(tree.get(), plan.recursive_attributes, Depth::Recursive),
+                "mount '{}'", plan.destination);
+    TRY_CONTEXT(m::set_attributes(tree.get(), propagation, plan.propagation_depth), "mount '{}'",
+                plan.destination);
+    return tree;
+}
+
+// The container's own groups in the host's hierarchies. In the order of the layout, so
+// that the inside half knows their names.
+Result<std::vector<Fd>> open_cgroups(const CreateOptions& options, const MountPlan& plan) {
+    const sys::cgroup::Layout& layout = sys::cgroup::host_layout();
+    std::vector<Fd> trees;
+    const auto open = [&](const sys::cgroup::Layout::Hierarchy& hierarchy) -> Result<void> {
+        std::string path = hierarchy.mount_point + hierarchy.own_path;
+        if (options.cgroup != nullptr) {
+            const std::string own = hierarchy.mount_point + options.cgroup->path();
+            if (sys::exists(own)) path = own;
+        }
+        Fd tree = TRY(m::clone_tree(AT_FDCWD, path, Depth::One));
+        TRY(m::set_attributes(tree.get(),
+                              {.set = plan.attributes.set, .propagation = Propagation::Private},
+                              Depth::One));
+        trees.push_back(std::move(tree));
+        return {};
+    };
+    if (layout.version == 2) {
+        TRY(open(layout.unified));
+    } else {
+        for (const auto& hierarchy : layout.v1) TRY(open(hierarchy));
+    }
+    return trees;
+}
+
+Result<Fd> make_overlay(const RootfsRequest& request, SourceTrees& trees, int scratch_fd) {
+    std::vector<int> lowers;
+    for (const Fd& layer : trees.layers) lowers.push_back(layer.get());
+    const Fd diff = TRY(sys::open_at(trees.upper.get(), "diff", O_PATH | O_DIRECTORY | O_NOFOLLOW));
+    const Fd work = TRY(sys::open_at(trees.upper.get(), "work", O_PATH | O_DIRECTORY | O_NOFOLLOW));
+    auto overlay = m::create_overlay(lowers, diff.get(), work.get(), m::kNoDev);
+    if (!overlay && overlay.error().code == Code::NotImplemented) {
+        overlay = m::overlay_by_path(lowers, trees.upper.get(), scratch_fd, m::kNoDev);
+    }
+    Fd root = TRY(std::move(overlay));
+    // An upper that the mounter's ids cannot write makes the kernel fall back to read-only, with a
+    // line in its log as the only sign.
+    if (TRY(m::info(root.get())).read_only) {
+        return fail(Code::Internal, "the overlay of '{}' came out read-only",
+                    request.options.overlay->upper_dir);
+    }
+    trees.layers.clear();
+    trees.upper.reset();
+    return root;
+}
+
+Result<bool> is_file(int fd) {
+    struct stat status {};
+    if (::fstat(fd, &status) != 0) return fail_errno("stat");
+    return !S_ISDIR(status.st_mode);
+}
+
+// tmpfs takes the mode of the folder it covers unless one is given.
+Result<void> mount_tmpfs(const sys::RootedDir& root, const MountPlan& plan) {
+    m::Options options = plan.options;
+    const bool has_mode = std::any_of(options.begin(), options.end(),
+                                      [](const auto& option) { return option.first == "mode"; });
+    if (const auto covered = root.open(plan.destination, O_PATH | O_DIRECTORY);
+        covered && !has_mode) {
+        struct stat status {};
+        if (::fstat(covered->get(), &status) != 0) return fail_errno("stat");
+        options.emplace_back("mode", format("{:o}", status.st_mode & 07777U));
+    }
+    const Fd target = TRY(make_target(root, plan.destination, TargetKind::Folder));
+    const Fd mount = TRY(m::create("tmpfs", options, plan.attributes.set & ~m::kReadOnly, "tmpfs"));
+    return m::attach(mount.get(), target.get());
+}
+
+Result<void> mount_from_stage(const RootfsRequest& request, const sys::RootedDir& root,
+                              const MountPlan& plan, std::vector<Fd>& trees) {
+    if (plan.kind == MountKind::Dev) {
+        const Fd target = TRY(make_plain_folder(root, plan.destination));
+        const Fd mount = TRY(make_dev(request.spec, plan, request.context));
+        return m::attach(mount.get(), target.get());
+    }
+    if (plan.kind == MountKind::Tmpfs) return mount_tmpfs(root, plan);
+    if (plan.kind == MountKind::Devpts) {
+        const Fd target = TRY(make_target(root, plan.destination, TargetKind::Folder));
+        m::Options options = plan.options;
+        options.emplace_back("newinstance", "");
+        const Fd mount = TRY(m::create("devpts", options, plan.attributes.set, "devpts"));
+        return m::attach(mount.get(), target.get());
+    }
+    const bool file = TRY(is_file(trees[0].get()));
+    const Fd target =
+        TRY(make_target(root, plan.destination, file ? TargetKind::File : TargetKind::Folder));
+    TRY(m::attach(trees[0].get(), target.get()));
+    trees.clear();
+    return {};
+}
+
+Result<void> prepare_inside_target(const RootfsRequest& request, const sys::RootedDir& root,
+                                   const MountPlan& plan, const std::vector<Fd>& trees) {
+    for (const MountPlan& other : request.mounts) {
+        if (&other == &plan) break;
+        // Its target will be in a file system that does not exist yet.
+        if (other.inside && is_below(plan.destination, other.destination)) return {};
+    }
+    if (plan.kind == MountKind::Bind && TRY(is_file(trees[0].get()))) {
+        TRY(make_target(root, plan.destination, TargetKind::File));
+        return {};
+    }
+    if (plan.kind == MountKind::Proc || plan.kind == MountKind::Sysfs) {
+        TRY(make_plain_folder(root, plan.destination));
+        return {};
+    }
+    TRY(make_target(root, plan.destination, TargetKind::Folder));
+    return {};
+}
+
+// What masked paths are covered with: nothing of the image, and nothing that the container could
+// write to. On the stage's own view of the host's /dev, which nobody needs any more.
+Result<void> place_masks() {
+    const Fd masks =
+        TRY(m::create("tmpfs", {{"mode", "0755"}, {"size", "4k"}, {"nr_inodes", "8"}}, 0, "mask"));
+    if (::mkdirat(masks.get(), "folder", 0555) != 0) return fail_errno("create mask");
+    TRY(sys::open_at(masks.get(), "file", O_CREAT | O_EXCL | O_WRONLY, 0444));
+    TRY(m::set_attributes(masks.get(),
+                          {.set = m::kReadOnly | m::kNoSuid | m::kNoDev | m::kNoExec,
+                           .propagation = Propagation::Private},
+                          Depth::One));
+    const Fd place = TRY(sys::open_file("/dev", O_PATH | O_DIRECTORY));
+    return m::attach(masks.get(), place.get());
+}
+
+}  // namespace
+
+Result<SourceTrees> open_sources(const RootfsRequest& request) {
+    SourceTrees trees;
+    if (const auto& overlay = request.options.overlay) {
+        for (const std::string& dir : overlay->lower_dirs) {
+            trees.layers.push_back(TRY(open_layer(dir, request.userns_fd, m::kReadOnly)));
+        }
+        trees.upper = TRY(open_layer(overlay->upper_dir, request.userns_fd, 0));
+    } else {
+        const std::string& path = request.spec.root->path;
+        trees.root = TRY_CONTEXT(
+            m::clone_tree(AT_FDCWD,
+                          path.starts_with('/') ? path : request.context.bundle + "/" + path,
+                          Depth::Recursive),
+            "root file system");
+        TRY(m::set_attributes(trees.root.get(), {.propagation = Propagation::Private},
+                              Depth::Recursive));
+    }
+    for (const MountPlan& plan : request.mounts) {
+        std::vector<Fd>& list = trees.mounts.emplace_back();
+        if (plan.kind == MountKind::Bind) {
+            list.push_back(TRY(open_bind(plan, request.userns_fd)));
+        } else if (plan.kind == MountKind::CgroupBind) {
+            list = TRY(open_cgroups(request.options, plan));
+        }
+    }
+    return trees;
+}
+
+Result<Fd> assemble(const RootfsRequest& request, SourceTrees& trees) {
+    const Fd place = TRY(sys::open_file(request.context.bundle, O_PATH | O_DIRECTORY));
+    std::optional<sys::cred::MappedFsIds> ids;
+    if (request.context.user_namespace) {
+        ids.emplace(
+            TRY(sys::cred::MappedFsIds::enter(request.context.root_uid, request.context.root_gid)));
+    }
+    Fd root = trees.root ? std::move(trees.root) : TRY(make_overlay(request, trees, place.get()));
+    TRY(m::attach(root.get(), place.get()));
+    TRY(m::set_attributes(root.get(), {.set = m::kNoDev}, Depth::One));
+    const sys::RootedDir rooted(TRY(root.duplicate()));
+
+    for (std::size_t i = 0; i < request.mounts.size(); ++i) {
+        const MountPlan& plan = request.mounts[i];
+        TRY_CONTEXT(plan.inside ? prepare_inside_target(request, rooted, plan, trees.mounts[i])
+                                : mount_from_stage(request, rooted, plan, trees.mounts[i]),
+                    "mount '{}'", plan.destination);
+    }
+    if (request.spec.process) {
+        ignore(make_target(rooted, clean_path(request.spec.process->cwd), TargetKind::Folder),
+               "entering it says what is wrong");
+    }
+    // Read-only comes last: until here mount targets were made.
+    for (const MountPlan& plan : request.mounts) {
+        const bool made_here = plan.kind == MountKind::Dev || plan.kind == MountKind::Tmpfs;
+        if (!made_here || (plan.attributes.set & m::kReadOnly) == 0) continue;
+        const Fd mount = TRY(rooted.open(plan.destination, O_PATH | O_DIRECTORY));
+        TRY(m::set_attributes(mount.get(), {.set = m::kReadOnly}, Depth::One));
+    }
+    if (request.spec.root && request.spec.root->readonly) {
+        TRY(m::set_attributes(root.get(), {.set = m::kReadOnly}, Depth::One));
+    }
+    ids.reset();
+    TRY(place_masks());
+    return root;
+}
+
+}  // namespace coffer::runtime

@@ -1,0 +1,108 @@
+// Who we are: the stage, a copy of the caller with its credentials (root on the host), not yet in
+// any namespace of the container. We hold every right and look at every name the image's author
+// chose, so no process of the container may run beside us: there is none until our last step.
+//
+//   host's mount namespace     open the trees of layers, volumes and binds as detached copies
+//   our own mount namespace    assemble the root file system from them, by descriptor
+//   + given namespaces         joined, the user namespace last
+//   clone3(CLONE_PARENT)       container init gets a copy of our mounts, locked; we end and our
+//                              mount namespace goes with us
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "runtime/launch.hpp"
+#include "runtime/sync.hpp"
+#include "runtime/terminal.hpp"
+#include "sys/clone.hpp"
+#include "sys/file.hpp"
+
+namespace coffer::runtime {
+
+namespace {
+
+using sys::ns::Kind;
+
+Result<void> set_oom_score(const std::optional<std::int32_t>& score) {
+    if (!score) return {};
+    // The host's own procfs: inherited by container init, which could not lower its score.
+    TRY(sys::write_existing("/proc/self/oom_score_adj", format("{}", *score)));
+    const std::string now = TRY(sys::read_file("/proc/self/oom_score_adj", 64));
+    if (trim(now) != format("{}", *score)) {
+        return fail(Code::Internal, "the OOM score is {} after {} was written", trim(now), *score);
+    }
+    return {};
+}
+
+Result<void> make_time_namespace(const Launch& launch) {
+    if ((launch.new_namespaces & sys::ns::bit(Kind::Time)) == 0) return {};
+    // Offsets can be set as long as nobody is inside; our child is the first.
+    if (::unshare(static_cast<int>(sys::ns::bit(Kind::Time))) != 0) {
+        return fail_errno("create time namespace");
+    }
+    for (const auto& [clock, offset] : launch.spec.linux->time_offsets) {
+        TRY(sys::write_existing("/proc/self/timens_offsets",
+                                format("{} {} {}\n", clock, offset.secs, offset.nanosecs)));
+    }
+    return {};
+}
+
+Result<void> join_namespaces(const Launch& launch) {
+    for (const auto& [kind, fd] : launch.joins) TRY(sys::ns::enter(fd.get(), kind));
+    if (launch.userns) TRY(sys::ns::enter(launch.userns.get(), Kind::User));
+    return {};
+}
+
+Result<void> run_stage(Launch& launch, sys::Fd& sync) {
+    TRY(sys::cred::set_not_dumpable());
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (launch.spec.process) TRY(set_oom_score(launch.spec.process->oom_score_adj));
+    TRY(give_pipes(launch.options.stdio, launch.host_uid, launch.host_gid));
+
+    const RootfsRequest request{launch.spec, launch.options, launch.context, launch.mounts,
+                                launch.userns.get()};
+    SourceTrees trees = TRY(open_sources(request));
+    if (::unshare(static_cast<int>(sys::ns::bit(Kind::Mount))) != 0) {
+        return fail_errno("create mount namespace");
+    }
+    TRY(sys::mount::isolate_propagation());
+    {
+        const sys::Fd root = TRY(assemble(request, trees));
+        if (::fchdir(root.get()) != 0) return fail_errno("enter root file system");
+    }
+    // From here no descriptor of an attached mount is open: through one, the container could clear
+    // flags that its copies keep locked.
+
+    const auto proceed = TRY(receive_report(sync.get()));
+    if (!proceed || proceed->report.kind != ReportKind::Proceed) {
+        return fail(Code::Cancelled, "the caller has gone");
+    }
+    TRY(make_time_namespace(launch));
+    TRY(join_namespaces(launch));
+    InitArgument argument{launch, trees, sync};
+    const std::uint64_t in_clone = launch.new_namespaces & ~sys::ns::bit(Kind::Time);
+    const sys::Cloned init = TRY(sys::clone_process(
+        {.namespaces = in_clone, .parent = sys::Parent::Ours}, init_in_child, &argument));
+    Report born;
+    born.kind = ReportKind::Born;
+    born.pid = init.pid;
+    return send_report(sync.get(), born);
+}
+
+}  // namespace
+
+void stage_in_child(void* argument) {
+    StageArgument& stage = *static_cast<StageArgument*>(argument);
+    const auto done = run_stage(stage.launch, stage.sync);
+    if (!done) {
+        static_cast<void>(send_report_in_child(stage.sync.get(), to_report(done.error())));
+        ::_exit(1);
+    }
+    ::_exit(0);
+}
+
+}  // namespace coffer::runtime
