@@ -1,0 +1,151 @@
+#include "engine/engine.hpp"
+
+#include <functional>
+
+#include "base/hash.hpp"
+#include "base/sync.hpp"
+#include "engine/containers.hpp"
+#include "engine/events.hpp"
+#include "engine/execs.hpp"
+#include "engine/images.hpp"
+#include "engine/shim_link.hpp"
+#include "engine/system.hpp"
+#include "network/sandbox.hpp"
+#include "store/store.hpp"
+#include "sys/file.hpp"
+#include "volume/volumes.hpp"
+
+namespace coffer::engine {
+
+namespace {
+
+constexpr unsigned kWorkers = 4;
+
+// Networks are kept in the engine's database.
+class NetworkRecords : public network::Records {
+  public:
+    explicit NetworkRecords(store::Database& database) : database_(&database) {}
+
+    Result<void> migrate() {
+        static constexpr std::string_view kSchema[] = {
+            "CREATE TABLE networks (id TEXT PRIMARY KEY, document TEXT NOT NULL)"};
+        return database_->migrate("network", kSchema);
+    }
+    Result<std::vector<std::string>> load() override {
+        std::vector<std::string> documents;
+        for (const store::Row& row : TRY(database_->query("SELECT document FROM networks"))) {
+            documents.push_back(row.text(0));
+        }
+        return documents;
+    }
+    Result<void> save(const std::string& id, const std::string& document) override {
+        TRY(database_->run("INSERT OR REPLACE INTO networks (id, document) VALUES (?, ?)",
+                           {id, document}));
+        return {};
+    }
+    Result<void> remove(const std::string& id) override {
+        TRY(database_->run("DELETE FROM networks WHERE id = ?", {id}));
+        return {};
+    }
+
+  private:
+    store::Database* database_;
+};
+
+// Two engines on one machine must not share control groups: the group is named after the data root
+// unless that is the default.
+std::string cgroup_parent(const std::string& data_root) {
+    if (data_root == "/var/lib/coffer") return "/coffer";
+    return "/coffer-" + sha256_hex(data_root).substr(0, 12);
+}
+
+}  // namespace
+
+// Members in the order they are made; the reverse is the order of their end: nothing that may still
+// call another outlives it.
+struct Engine::Impl {
+    std::unique_ptr<store::Store> store;
+    std::unique_ptr<NetworkRecords> network_records;
+    std::unique_ptr<network::Networks> networks;
+    std::unique_ptr<network::SandboxPool> sandboxes;
+    std::unique_ptr<volume::Volumes> volumes;
+    Events events;
+    std::unique_ptr<Images> images;
+    std::unique_ptr<Core> core;
+    std::unique_ptr<Containers> containers;
+    std::unique_ptr<Execs> execs;
+    std::unique_ptr<System> system;
+    std::unique_ptr<WorkerPool> workers;  // its jobs use all above: it ends first, after the shims
+    std::unique_ptr<ShimLinks> shims;
+};
+
+Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Engine::~Engine() = default;
+
+Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
+    auto impl = std::make_unique<Impl>();
+    TRY(sys::make_dirs(options.exec_root, 0700));
+    const std::string unpack = options.programs + "/coffer-unpack";
+    const std::string shim = options.programs + "/coffer-shim";
+    impl->store =
+        TRY(store::Store::open({.data_root = options.data_root,
+                                .unpacker = [unpack](const archive::UnpackRequest& request) {
+                                    return archive::unpack_jailed(unpack, request);
+                                }}));
+    impl->network_records = std::make_unique<NetworkRecords>(impl->store->database());
+    TRY(impl->network_records->migrate());
+    impl->networks =
+        TRY(network::Networks::open(std::move(options.network), *impl->network_records));
+    impl->sandboxes = TRY(network::SandboxPool::create({.helper = {shim, "namespaces"}}));
+    impl->volumes = TRY(volume::Volumes::open(impl->store->paths().volumes()));
+    impl->shims = TRY(ShimLinks::create(shim));
+    impl->workers = std::make_unique<WorkerPool>(kWorkers);
+    const FindImageUsers users = [raw = impl.get()](const std::string& image_id) {
+        std::vector<ImageUser> found;
+        if (!raw->containers) return found;
+        for (const auto& use : raw->containers->users_of_image(image_id)) {
+            found.push_back({use.container, use.running});
+        }
+        return found;
+    };
+    impl->images =
+        std::make_unique<Images>(*impl->store, impl->events, std::move(options.registry), users);
+    Settings settings{.exec_root = options.exec_root,
+                      .cgroup_parent = cgroup_parent(options.data_root),
+                      .level = options.level};
+    impl->core.reset(new Core{std::move(settings), *impl->store, *impl->networks, *impl->sandboxes,
+                              *impl->volumes, impl->events, *impl->images, *impl->shims,
+                              *impl->workers});
+    impl->containers = std::make_unique<Containers>(*impl->core);
+    impl->execs = std::make_unique<Execs>(*impl->core, *impl->containers);
+    impl->system = std::make_unique<System>(*impl->core, *impl->containers);
+    TRY_CONTEXT(impl->containers->recover(), "recover from the last run");
+    return std::unique_ptr<Engine>(new Engine(std::move(impl)));
+}
+
+Containers& Engine::containers() {
+    return *impl_->containers;
+}
+Execs& Engine::execs() {
+    return *impl_->execs;
+}
+Images& Engine::images() {
+    return *impl_->images;
+}
+Events& Engine::events() {
+    return impl_->events;
+}
+network::Networks& Engine::networks() {
+    return *impl_->networks;
+}
+volume::Volumes& Engine::volumes() {
+    return *impl_->volumes;
+}
+System& Engine::system() {
+    return *impl_->system;
+}
+store::Store& Engine::store() {
+    return *impl_->store;
+}
+
+}  // namespace coffer::engine

@@ -1,0 +1,60 @@
+#pragma once
+// Engine: all objects of the engine, made in the order they need each other and ended in the
+// reverse. Safe from any thread once open.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/core.hpp"
+#include "network/networks.hpp"
+#include "registry/config.hpp"
+
+namespace coffer::volume {
+class Volumes;
+}
+
+namespace coffer::engine {
+
+class Containers;
+class Execs;
+class System;
+
+struct EngineOptions {
+    std::string data_root;
+    std::string exec_root;
+    // Folder with coffer-shim and coffer-unpack.
+    std::string programs;
+    network::Config network;
+    registry::Config registry;
+    security::Level level = security::Level::Standard;
+};
+
+class Engine {
+  public:
+    // Takes the data root (Conflict when another engine has it) and recovers what the last engine
+    // left: running containers go on.
+    static Result<std::unique_ptr<Engine>> open(EngineOptions options);
+    // Ends the engine; containers go on.
+    ~Engine();
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
+    Engine(Engine&&) = delete;
+    Engine& operator=(Engine&&) = delete;
+
+    Containers& containers();
+    Execs& execs();
+    Images& images();
+    Events& events();
+    network::Networks& networks();
+    volume::Volumes& volumes();
+    System& system();
+    store::Store& store();
+
+  private:
+    struct Impl;
+    explicit Engine(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace coffer::engine

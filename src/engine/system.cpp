@@ -1,0 +1,171 @@
+#include "engine/system.hpp"
+
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "base/hash.hpp"
+#include "base/time.hpp"
+#include "engine/containers.hpp"
+#include "engine/events.hpp"
+#include "engine/images.hpp"
+#include "store/store.hpp"
+#include "sys/cgroup.hpp"
+#include "sys/file.hpp"
+#include "volume/volumes.hpp"
+
+namespace coffer::engine {
+
+namespace {
+
+utsname host_names() {
+    utsname names{};
+    ::uname(&names);
+    return names;
+}
+
+// Go's name of the machine's architecture.
+std::string go_arch(const utsname& names) {
+    const std::string machine = names.machine;
+    if (machine == "x86_64") return "amd64";
+    if (machine == "aarch64") return "arm64";
+    return machine;
+}
+
+std::string os_release(const std::string& key) {
+    const auto text = sys::read_file("/etc/os-release");
+    if (!text) return "";
+    for (const std::string& line : split(*text, '\n')) {
+        const auto pair = cut(line, "=");
+        if (!pair || pair->first != key) continue;
+        std::string_view value = pair->second;
+        if (value.size() > 1 && value.front() == '"') value = value.substr(1, value.size() - 2);
+        return std::string(value);
+    }
+    return "";
+}
+
+bool forwarding() {
+    const auto text = sys::read_file("/proc/sys/net/ipv4/ip_forward");
+    return text && trim(*text) == "1";
+}
+
+}  // namespace
+
+api::Version System::version() const {
+    const utsname names = host_names();
+    api::Version version;
+    version.platform.name = "Coffer Engine";
+    version.version = COFFER_VERSION;
+    version.api_version = kApiVersion;
+    version.min_api_version = kMinApiVersion;
+    version.os = "linux";
+    version.arch = go_arch(names);
+    version.kernel_version = names.release;
+    api::ComponentVersion engine;
+    engine.name = "Engine";
+    engine.version = COFFER_VERSION;
+    engine.details = {{"ApiVersion", std::string(kApiVersion)},
+                      {"MinAPIVersion", std::string(kMinApiVersion)},
+                      {"Os", "linux"},
+                      {"Arch", version.arch},
+                      {"KernelVersion", version.kernel_version},
+                      {"Experimental", "false"}};
+    version.components.push_back(std::move(engine));
+    return version;
+}
+
+Result<api::Info> System::info() const {
+    const utsname names = host_names();
+    struct sysinfo memory {};
+    ::sysinfo(&memory);
+    const sys::cgroup::Layout& cgroups = sys::cgroup::host_layout();
+    const Containers::Counts counts = containers_->counts();
+    api::Info info;
+    // Stable for as long as the data root is the same one.
+    info.id = sha256_hex(core_->store.paths().root() + names.nodename).substr(0, 36);
+    info.containers = counts.running + counts.paused + counts.stopped;
+    info.containers_running = counts.running;
+    info.containers_paused = counts.paused;
+    info.containers_stopped = counts.stopped;
+    info.images = static_cast<std::int64_t>(core_->images.count());
+    info.driver = "overlay2";
+    info.driver_status = {{"Id-mapped layers", "true"}};
+    info.plugins.volume = {"local"};
+    info.plugins.network = {"bridge", "host", "null"};
+    info.plugins.log = {"json-file", "none"};
+    info.memory_limit = cgroups.has("memory");
+    info.swap_limit = cgroups.has("memory");
+    info.cpu_cfs_period = cgroups.has("cpu");
+    info.cpu_cfs_quota = cgroups.has("cpu");
+    info.cpu_shares = cgroups.has("cpu");
+    info.cpu_set = cgroups.has("cpuset");
+    info.pids_limit = cgroups.has("pids");
+    info.oom_kill_disable = cgroups.version == 1;
+    info.ipv4_forwarding = forwarding();
+    info.system_time = to_rfc3339(now());
+    info.logging_driver = "json-file";
+    info.cgroup_driver = "cgroupfs";
+    info.cgroup_version = std::to_string(cgroups.version);
+    info.kernel_version = names.release;
+    info.operating_system = os_release("PRETTY_NAME");
+    info.os_version = os_release("VERSION_ID");
+    info.os_type = "linux";
+    info.architecture = names.machine;
+    info.index_server_address = "https://index.docker.io/v1/";
+    info.n_cpu = ::sysconf(_SC_NPROCESSORS_ONLN);
+    info.mem_total = static_cast<std::int64_t>(std::uint64_t{memory.totalram} * memory.mem_unit);
+    info.docker_root_dir = core_->store.paths().root();
+    info.name = names.nodename;
+    info.server_version = COFFER_VERSION;
+    info.runtimes["coffer"] = {};
+    info.runtimes["coffer"].path = "coffer-shim";
+    info.default_runtime = "coffer";
+    info.live_restore_enabled = true;
+    info.init_binary = "";
+    info.security_options = {
+        "name=seccomp,profile=builtin", "name=userns", "name=cgroupns", "name=no-new-privileges",
+        format("name=level,profile={}", security::name_of(core_->settings.level))};
+    return info;
+}
+
+Result<api::DiskUsage> System::disk_usage() const {
+    api::DiskUsage usage;
+    std::int64_t layers = 0;
+    for (const store::Layer& layer : TRY(core_->store.layers().list())) {
+        layers += static_cast<std::int64_t>(layer.size);
+    }
+    usage.layers_size = layers;
+    usage.images = TRY(core_->images.list({}));
+    usage.containers =
+        TRY(containers_->list({.all = true, .size = true, .limit = 0, .filters = {}}));
+    usage.volumes.emplace();
+    for (const volume::Volume& volume : core_->volumes.list()) {
+        api::Volume view;
+        view.name = volume.name;
+        view.driver = "local";
+        view.mountpoint = volume.path;
+        view.created_at = volume.created_at;
+        view.labels = volume.labels;
+        view.scope = "local";
+        usage.volumes->push_back(std::move(view));
+    }
+    usage.build_cache.emplace();
+    return usage;
+}
+
+Result<std::string> System::check() const {
+    std::vector<std::string> known;
+    for (const auto& container :
+         TRY(containers_->list({.all = true, .size = false, .limit = 0, .filters = {}}))) {
+        known.push_back(container.id);
+    }
+    const store::StoreCheck check = TRY(core_->store.check(known));
+    return format(
+        "orphan blobs {}, orphan layers {}, orphan containers {}, unfinished {}, missing "
+        "blobs {}, missing layers {}",
+        check.orphan_blobs, check.orphan_layers, check.orphan_containers, check.unfinished,
+        check.missing_blobs, check.missing_layers);
+}
+
+}  // namespace coffer::engine

@@ -1,0 +1,33 @@
+#pragma once
+// System: the engine about itself and its machine: version, info, disk usage. Safe from any thread.
+
+#include <string>
+
+#include "api/system.hpp"
+#include "base/result.hpp"
+#include "engine/core.hpp"
+
+namespace coffer::engine {
+
+class Containers;
+
+// The newest and the oldest version of the Engine API that are served.
+inline constexpr std::string_view kApiVersion = "1.50";
+inline constexpr std::string_view kMinApiVersion = "1.24";
+
+class System {
+  public:
+    System(Core& core, Containers& containers) : core_(&core), containers_(&containers) {}
+
+    api::Version version() const;
+    Result<api::Info> info() const;
+    Result<api::DiskUsage> disk_usage() const;
+    // What lies on disk and belongs to nothing; for `coffer system check`.
+    Result<std::string> check() const;
+
+  private:
+    Core* core_;
+    Containers* containers_;
+};
+
+}  // namespace coffer::engine
