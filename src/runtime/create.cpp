@@ -33,8 +33,8 @@ Result<void> hear(int socket, Answers& answers) {
                 if (!failure) failure = to_error(received->report);
                 break;
             case ReportKind::Born:
-                answers.process = sys::Process(received->report.pid,
-                                               TRY(sys::open_pidfd(received->report.pid)));
+                answers.process =
+                    sys::Process(received->report.pid, TRY(sys::open_pidfd(received->report.pid)));
                 break;
             case ReportKind::Console:
                 answers.console = std::move(received->fd);

@@ -39,6 +39,10 @@ struct CreateOptions {
     std::string id;
     std::string bundle;  // an existing folder; relative paths of the spec start here
     std::optional<OverlayRootfs> overlay;
+    // "name[:group]" to look up in the root file system instead of the spec's numbers (user.hpp),
+    // with further groups. Empty: as the spec says.
+    std::string user;
+    std::vector<std::string> groups;
     int userns_fd = -1;  // borrowed; -1: as the spec says
     int netns_fd = -1;
     Stdio stdio;

@@ -108,14 +108,15 @@ Result<void> run_init(InitArgument& argument, Channel& channel) {
     if (launch.new_network) TRY(sys::ns::loopback_up());
 
     Inside inside = TRY(enter_rootfs_in_child(
-        {spec, launch.mounts, argument.trees.mounts, launch.options.stdio, bool(launch.userns)}));
+        {spec, launch.mounts, argument.trees.mounts, launch.options.stdio,
+         launch.identity ? launch.identity->ids.uid : 0, bool(launch.userns)}));
     if (!spec.linux->sysctl.empty()) {
         if (!inside.proc) return fail(Code::InvalidArgument, "sysctls need a mount of /proc");
         TRY(write_sysctls_in_child(inside.proc.get(), spec.linux->sysctl));
     }
     inside.proc.reset();
     std::optional<Program> program;
-    if (spec.process) program = TRY(prepare_program(*spec.process));
+    if (spec.process) program = TRY(prepare_program(*spec.process, launch.identity->ids.uid));
     TRY(report_ready(sync_fd, inside));
     std::vector<int> kept = {sync_fd};
     if (listener_fd >= 0) kept.push_back(listener_fd);

@@ -188,7 +188,7 @@ Result<Inside> enter_rootfs_in_child(const InsideRequest& request) {
     }
     if (request.spec.process && request.spec.process->terminal) {
         const oci::Process& process = *request.spec.process;
-        inside.terminal = TRY(open_terminal_in_child(root, process.user.uid, process.console_size));
+        inside.terminal = TRY(open_terminal_in_child(root, request.uid, process.console_size));
         TRY_CONTEXT(bind_console_in_child(root, *inside.terminal), "mount '/dev/console'");
         TRY(take_terminal_in_child(*inside.terminal));
     } else {

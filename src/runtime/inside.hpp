@@ -12,6 +12,7 @@ struct InsideRequest {
     const std::vector<MountPlan>& mounts;
     std::vector<std::vector<sys::Fd>>& trees;
     const Stdio& stdio;
+    std::uint32_t uid = 0;     // of the process
     bool locked_root = false;  // the tree came through into another user namespace
 };
 

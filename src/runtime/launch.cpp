@@ -122,18 +122,28 @@ Result<void> plan_seccomp(Launch& launch) {
     return {};
 }
 
+}  // namespace
+
+Result<void> set_ids(Launch& launch, sys::cred::Ids ids) {
+    launch.host_uid = ids.uid;
+    launch.host_gid = ids.gid;
+    if (launch.userns) {
+        launch.host_uid =
+            TRY_CONTEXT(sys::ns::map_id(launch.context.uids, ids.uid), "user of the process");
+        launch.host_gid =
+            TRY_CONTEXT(sys::ns::map_id(launch.context.gids, ids.gid), "group of the process");
+    }
+    launch.identity->ids = std::move(ids);
+    return {};
+}
+
+namespace {
+
 Result<void> plan_process(Launch& launch) {
     if (!launch.spec.process) return {};
     const oci::Process& process = *launch.spec.process;
     launch.identity = TRY(plan_identity(process));
-    launch.host_uid = process.user.uid;
-    launch.host_gid = process.user.gid;
-    if (launch.userns) {
-        launch.host_uid = TRY_CONTEXT(sys::ns::map_id(launch.context.uids, process.user.uid),
-                                      "user of the process");
-        launch.host_gid = TRY_CONTEXT(sys::ns::map_id(launch.context.gids, process.user.gid),
-                                      "group of the process");
-    }
+    TRY(set_ids(launch, launch.identity->ids));
     for (const oci::Rlimit& limit : process.rlimits) {
         launch.rlimits.push_back({*sys::cred::rlimit_number(limit.type), limit.soft, limit.hard});
     }

@@ -32,6 +32,8 @@ struct Launch {
 };
 // Checks the spec (spec_check.hpp) and opens namespaces; makes a user namespace where asked.
 Result<Launch> plan_launch(const oci::Spec& spec, const CreateOptions& options);
+// The process runs as these ids; those of the spec are set by plan_launch.
+Result<void> set_ids(Launch& launch, sys::cred::Ids ids);
 
 // The entry of the stage; `sync_fd` is its end of the pair.
 struct StageArgument {

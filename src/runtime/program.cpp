@@ -84,7 +84,7 @@ Result<std::string> find_program(const std::string& name, const std::vector<std:
     return fail_exec(ENOENT, name, "executable file not found in $PATH");
 }
 
-Result<Program> prepare_program(const oci::Process& process) {
+Result<Program> prepare_program(const oci::Process& process, std::uint32_t uid) {
     Program program;
     program.args = process.args;
     program.env = process.env;
@@ -100,7 +100,7 @@ Result<Program> prepare_program(const oci::Process& process) {
     TRY(enter_folder(process.cwd));
     if (value_of(program.env, "HOME").empty()) {
         const sys::RootedDir root = TRY(sys::RootedDir::open("/"));
-        const auto user = find_user(root, format("{}", process.user.uid));
+        const auto user = find_user(root, format("{}", uid));
         program.env.push_back("HOME=" + (user ? user->home : std::string("/")));
     }
     program.path = TRY(find_program(program.args.at(0), program.env));

@@ -20,7 +20,7 @@ struct Program {
 // As exec.LookPath of Go, relative to the working folder: runc's and docker's texts.
 Result<std::string> find_program(const std::string& name, const std::vector<std::string>& env);
 // Enters the working folder, found inside the root, and finds the program. Environment entries
-// without '=' are refused; HOME is added from /etc/passwd when it is not set.
-Result<Program> prepare_program(const oci::Process& process);
+// without '=' are refused; HOME is added from the /etc/passwd entry of `uid` when it is not set.
+Result<Program> prepare_program(const oci::Process& process, std::uint32_t uid);
 
 }  // namespace coffer::runtime

@@ -18,6 +18,7 @@
 #include "runtime/launch.hpp"
 #include "runtime/sync.hpp"
 #include "runtime/terminal.hpp"
+#include "runtime/user.hpp"
 #include "sys/clone.hpp"
 #include "sys/file.hpp"
 
@@ -57,12 +58,19 @@ Result<void> join_namespaces(const Launch& launch) {
     return {};
 }
 
+// In the working folder, which is the root file system: its passwd and group files are whole now.
+Result<void> look_up_user(Launch& launch) {
+    const CreateOptions& options = launch.options;
+    if (!launch.identity || (options.user.empty() && options.groups.empty())) return {};
+    const sys::RootedDir root = TRY(sys::RootedDir::open("."));
+    ProcessUser user = TRY(find_user(root, options.user, options.groups));
+    return set_ids(launch, {user.uid, user.gid, std::move(user.groups)});
+}
+
 Result<void> run_stage(Launch& launch, sys::Fd& sync) {
     TRY(sys::cred::set_not_dumpable());
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (launch.spec.process) TRY(set_oom_score(launch.spec.process->oom_score_adj));
-    TRY(give_pipes(launch.options.stdio, launch.host_uid, launch.host_gid));
-
     const RootfsRequest request{launch.spec, launch.options, launch.context, launch.mounts,
                                 launch.userns.get()};
     SourceTrees trees = TRY(open_sources(request));
@@ -73,7 +81,9 @@ Result<void> run_stage(Launch& launch, sys::Fd& sync) {
     {
         const sys::Fd root = TRY(assemble(request, trees));
         if (::fchdir(root.get()) != 0) return fail_errno("enter root file system");
+        TRY(look_up_user(launch));
     }
+    TRY(give_pipes(launch.options.stdio, launch.host_uid, launch.host_gid));
     // From here no descriptor of an attached mount is open: through one, the container could clear
     // flags that its copies keep locked.
 
