@@ -1,0 +1,145 @@
+// Published ports.
+
+#include <gtest/gtest.h>
+
+#include "world.hpp"
+
+namespace coffer::network::testing {
+namespace {
+
+constexpr auto kTcp = Server::Kind::Tcp;
+constexpr auto kUdp = Server::Kind::Udp;
+
+class Ports : public ::testing::Test {
+  protected:
+    static void SetUpTestSuite() { lan_ = new sys::Fd(make_lan()); }
+    static void TearDownTestSuite() {
+        delete lan_;
+        shell("ip link delete lan0 2>/dev/null || true");  // it may have gone with the namespace
+    }
+    static int lan() { return lan_->get(); }
+    std::string publish(Container& container, const std::vector<PortRequest>& ports) {
+        auto done = engine.networks->publish(container.endpoint, ports);
+        return done ? "" : done.error().message;
+    }
+
+    Engine engine;
+
+  private:
+    static inline sys::Fd* lan_ = nullptr;
+};
+
+TEST_F(Ports, are_published_on_loopback_only_unless_an_address_is_given) {
+    Container a = connect(engine, "bridge", "a");
+    const Server in_a(a.netns.get(), kTcp, "0.0.0.0", 80);
+    ASSERT_EQ(publish(a, {port("8080", "80")}), "");
+    ASSERT_EQ(a.endpoint.ports.size(), 1U);
+    EXPECT_EQ(a.endpoint.ports[0].host_ip, "127.0.0.1");
+    EXPECT_EQ(ask_tcp(-1, "127.0.0.1", 8080), "172.17.0.1");
+    EXPECT_EQ(ask_tcp(lan(), kHostLan, 8080), "");
+    // A neighbour that routes loopback addresses to us.
+    shell_in(lan(), "ip link set lo down; ip route add 127.0.0.1/32 via 192.0.2.1");
+    EXPECT_EQ(ask_tcp(lan(), "127.0.0.1", 8080), "");
+    shell_in(lan(),
+             "ip link set lo up; ip route delete 127.0.0.1/32 via 192.0.2.1; "
+             "ip address replace 169.254.169.254/32 dev lo");
+    engine.networks->release(a.endpoint);
+    EXPECT_EQ(ask_tcp(-1, "127.0.0.1", 8080), "");
+}
+
+TEST_F(Ports, on_every_address_are_reached_from_everywhere) {
+    Container a = connect(engine, "bridge", "a");
+    Container b = connect(engine, "bridge", "b");
+    const Server in_a(a.netns.get(), kTcp, "0.0.0.0", 80);
+    ASSERT_EQ(publish(a, {port("8080", "80", "0.0.0.0")}), "");
+    EXPECT_EQ(ask_tcp(lan(), kHostLan, 8080), kNeighbour) << "the container sees who asks";
+    EXPECT_EQ(ask_tcp(-1, "127.0.0.1", 8080), "172.17.0.1");
+    EXPECT_EQ(ask_tcp(-1, kHostLan, 8080), kHostLan);
+    EXPECT_EQ(ask_tcp(b.netns.get(), kHostLan, 8080), "172.17.0.1") << "another container";
+    EXPECT_EQ(ask_tcp(b.netns.get(), "172.17.0.1", 8080), "172.17.0.1");
+    EXPECT_EQ(ask_tcp(a.netns.get(), kHostLan, 8080), "172.17.0.1") << "the container itself";
+    EXPECT_EQ(ask_tcp(lan(), kHostLan, 80), "") << "only the published port";
+}
+
+TEST_F(Ports, on_one_address_are_there_and_nowhere_else) {
+    Container a = connect(engine, "bridge", "a");
+    const Server in_a(a.netns.get(), kTcp, "0.0.0.0", 80);
+    ASSERT_EQ(publish(a, {port("8080", "80", kHostLan)}), "");
+    EXPECT_EQ(ask_tcp(lan(), kHostLan, 8080), kNeighbour);
+    EXPECT_EQ(ask_tcp(-1, "127.0.0.1", 8080), "");
+}
+
+TEST_F(Ports, conflict_as_in_docker) {
+    Container a = connect(engine, "bridge", "a");
+    Container b = connect(engine, "bridge", "b");
+    ASSERT_EQ(publish(a, {port("8080", "80", "0.0.0.0")}), "");
+    const std::string text = publish(b, {port("8080", "80", "0.0.0.0")});
+    EXPECT_NE(text.find("driver failed programming external connectivity on endpoint b ("),
+              std::string::npos);
+    EXPECT_NE(text.find("Bind for 0.0.0.0:8080 failed: port is already allocated"),
+              std::string::npos);
+    const Server on_host(-1, kTcp, "127.0.0.1", 8081);
+    EXPECT_NE(publish(b, {port("8082", "80"), port("8081", "80")}).find("address already in use"),
+              std::string::npos);
+    EXPECT_TRUE(b.endpoint.ports.empty());
+    EXPECT_EQ(publish(b, {port("8082", "80")}), "") << "nothing of the failed one is left";
+}
+
+TEST_F(Ports, udp_follows_the_port_to_its_next_owner) {
+    Container a = connect(engine, "bridge", "a");
+    auto in_a = std::make_unique<Server>(a.netns.get(), kUdp, "0.0.0.0", 53);
+    ASSERT_EQ(publish(a, {port("5353", "53/udp", "0.0.0.0")}), "");
+    EXPECT_EQ(ask_udp(lan(), kHostLan, 5353), kNeighbour);
+    EXPECT_EQ(ask_udp(-1, "127.0.0.1", 5353), "172.17.0.1");
+    const std::string before = shell("cat /proc/net/nf_conntrack 2>/dev/null || true");
+    EXPECT_NE(before.find("dport=5353"), std::string::npos);
+    engine.networks->release(a.endpoint);
+    const std::string after = shell("cat /proc/net/nf_conntrack 2>/dev/null || true");
+    EXPECT_EQ(after.find("dport=5353"), std::string::npos) << after;
+    EXPECT_EQ(ask_udp(lan(), kHostLan, 5353), "");
+    Container hole = connect(engine, "bridge", "hole");
+    Container b = connect(engine, "bridge", "b");
+    const Server in_b(b.netns.get(), kUdp, "0.0.0.0", 53);
+    ASSERT_EQ(publish(b, {port("5353", "53/udp", "0.0.0.0")}), "");
+    EXPECT_EQ(ask_udp(lan(), kHostLan, 5353), kNeighbour);
+}
+
+TEST_F(Ports, hundreds_at_once) {
+    Container a = connect(engine, "bridge", "a");
+    std::vector<PortRequest> ports;
+    for (int i = 0; i < 300; ++i)
+        ports.push_back(port(format("{}", 20000 + i), format("{}", 1000 + i)));
+    ASSERT_EQ(publish(a, ports), "");
+    const Server in_a(a.netns.get(), kTcp, "0.0.0.0", 1299);
+    EXPECT_EQ(ask_tcp(-1, "127.0.0.1", 20299), "172.17.0.1");
+    engine.networks->release(a.endpoint);
+    EXPECT_EQ(shell("nft list table ip coffer_t0").find("20299"), std::string::npos);
+}
+
+TEST_F(Ports, are_there_again_after_a_restart_and_stale_ones_are_not) {
+    Container a = connect(engine, "bridge", "a");
+    Container stale = connect(engine, "bridge", "stale");
+    const Server in_a(a.netns.get(), kTcp, "0.0.0.0", 80);
+    ASSERT_EQ(publish(a, {port("8080", "80")}), "");
+    ASSERT_EQ(publish(stale, {port("8081", "80")}), "");
+    engine.restart({MUST(decode_endpoint(encode(a.endpoint)))});
+    EXPECT_EQ(ask_tcp(-1, "127.0.0.1", 8080), "172.17.0.1");
+    const std::string table = shell("nft list table ip coffer_t0");
+    EXPECT_EQ(table.find("8081"), std::string::npos) << table;
+    Container b = connect(engine, "bridge", "b");
+    EXPECT_NE(publish(b, {port("8080", "80")}), "");
+    EXPECT_EQ(publish(b, {port("8081", "80")}), "");
+}
+
+TEST_F(Ports, heal_a_table_that_somebody_flushed) {
+    Container a = connect(engine, "bridge", "a");
+    const Server in_a(a.netns.get(), kTcp, "0.0.0.0", 80);
+    ASSERT_EQ(publish(a, {port("8080", "80")}), "");
+    shell("nft delete table ip coffer_t0");
+    ASSERT_EQ(publish(a, {port("8081", "80")}), "");
+    EXPECT_EQ(ask_tcp(-1, "127.0.0.1", 8080), "172.17.0.1");
+    EXPECT_EQ(ask_tcp(-1, "127.0.0.1", 8081), "172.17.0.1");
+}
+
+}  // namespace
+}  // namespace coffer::network::testing

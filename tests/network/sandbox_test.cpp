@@ -1,0 +1,127 @@
+// The pool of sandboxes, over a helper process with the real wire format.
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "network/sandbox.hpp"
+#include "sys/file.hpp"
+#include "sys/netlink.hpp"
+#include "world.hpp"
+
+// The least helper: one child for each pair, made to end once the descriptors are taken.
+int serve_namespaces() {
+    using namespace coffer;
+    for (;;) {
+        const auto request = sys::receive_message(3);
+        if (!request || request->payload.empty()) return 0;
+        const std::string base = request->payload.substr(8, request->payload.size() - 9);
+        auto ready = MUST(sys::make_pipe());
+        auto hold = MUST(sys::make_pipe());
+        const pid_t child = ::fork();
+        if (child == 0) {
+            ::unshare(CLONE_NEWUSER | CLONE_NEWNET);
+            MUST(sys::write_all(ready.write.get(), "x"));
+            hold.write.reset();
+            char byte = 0;
+            if (::read(hold.read.get(), &byte, 1) < 0) ::_exit(1);
+            ::_exit(0);
+        }
+        char byte = 0;
+        if (::read(ready.read.get(), &byte, 1) != 1) return 1;
+        const std::string proc = format("/proc/{}/", child);
+        MUST(sys::write_existing(proc + "uid_map", "0 " + base + " 65536"));
+        MUST(sys::write_existing(proc + "gid_map", "0 " + base + " 65536"));
+        const auto user = MUST(sys::open_file(proc + "ns/user", O_RDONLY));
+        const auto net = MUST(sys::open_file(proc + "ns/net", O_RDONLY));
+        MUST(sys::send_message(3, "{\"ok\":true}", std::vector<int>{user.get(), net.get()}));
+        hold.write.reset();
+        ::waitpid(child, nullptr, 0);
+    }
+}
+
+namespace coffer::network::testing {
+namespace {
+
+SandboxPoolOptions options_with(unsigned ready) {
+    SandboxPoolOptions options;
+    options.helper = {"/proc/self/exe", "namespaces"};
+    options.ready = ready;
+    return options;
+}
+
+std::string sysctl(const Sandbox& sandbox, const std::string& name) {
+    std::string text;
+    MUST(sys::netlink::run_in_netns(sandbox.netns.get(), [&]() -> Result<void> {
+        text = TRY(sys::read_file("/proc/sys/net/" + name));
+        return {};
+    }));
+    return text;
+}
+
+TEST(SandboxPool, gives_namespaces_with_their_own_ids_and_settings) {
+    auto pool = MUST(SandboxPool::create(options_with(0)));
+    const Sandbox a = MUST(pool->take());
+    const Sandbox b = MUST(pool->take());
+    EXPECT_NE(a.id_base, b.id_base);
+    EXPECT_EQ(a.id_base % kIdCount, 0U);
+    EXPECT_GE(a.id_base, kFirstIdBase);
+    EXPECT_LE(b.id_base, kLastIdBase);
+    EXPECT_EQ(sysctl(a, "ipv4/ip_unprivileged_port_start"), "0\n");
+    EXPECT_EQ(sysctl(a, "ipv4/ping_group_range"), format("{}\t{}\n", a.id_base, a.id_base + 65535));
+    EXPECT_EQ(sysctl(a, "ipv6/conf/default/disable_ipv6"), "1\n");
+    EXPECT_EQ(sysctl(a, "ipv6/conf/lo/disable_ipv6"), "0\n");
+    const Server local(a.netns.get(), Server::Kind::Tcp, "127.0.0.1", 80);
+    EXPECT_EQ(ask_tcp(a.netns.get(), "127.0.0.1", 80), "127.0.0.1") << "lo is up";
+    EXPECT_EQ(ask_tcp(b.netns.get(), "127.0.0.1", 80), "") << "another namespace";
+}
+
+TEST(SandboxPool, never_gives_a_reserved_range) {
+    auto pool = MUST(SandboxPool::create(options_with(0)));
+    const Sandbox first = MUST(pool->take());
+    const std::uint32_t next =
+        first.id_base == kLastIdBase ? kFirstIdBase : first.id_base + kIdCount;
+    MUST(pool->reserve(next));
+    EXPECT_FALSE(pool->reserve(next));
+    EXPECT_FALSE(pool->reserve(0));
+    EXPECT_FALSE(pool->reserve(kFirstIdBase + 1));
+    EXPECT_FALSE(pool->reserve(kLastIdBase + kIdCount));
+    EXPECT_NE(MUST(pool->take()).id_base, next);
+    pool->release(next);
+    EXPECT_TRUE(pool->reserve(next));
+}
+
+TEST(SandboxPool, keeps_a_stock) {
+    auto pool = MUST(SandboxPool::create(options_with(3)));
+    pool->warm();
+    for (int i = 0; i < 20; ++i) EXPECT_TRUE(pool->take());
+}
+
+TEST(SandboxPool, fails_with_a_helper_that_is_none) {
+    SandboxPoolOptions options;
+    options.helper = {"/bin/true"};
+    auto pool = MUST(SandboxPool::create(options));
+    EXPECT_FALSE(pool->take());
+    options.helper = {"/nonexistent"};
+    pool = MUST(SandboxPool::create(options));
+    EXPECT_FALSE(pool->take());
+}
+
+TEST(SandboxPool, serves_the_network) {
+    auto pool = MUST(SandboxPool::create(options_with(0)));
+    Engine engine;
+    const Sandbox sandbox = MUST(pool->take());
+    ConnectOptions options;
+    options.container_id = "a";
+    options.netns_fd = sandbox.netns.get();
+    const Endpoint endpoint = MUST(engine.networks->connect("bridge", options));
+    const Server on_host(-1, Server::Kind::Tcp, "0.0.0.0", 81);
+    EXPECT_EQ(ask_tcp(sandbox.netns.get(), endpoint.gateway, 81), endpoint.ip);
+    engine.networks->release(endpoint);
+}
+
+}  // namespace
+}  // namespace coffer::network::testing
