@@ -19,6 +19,18 @@ std::vector<PublishedPort> ports_of(NetworksState& state, const Endpoint& endpoi
                               : network->endpoints.at(endpoint.id).ports;
 }
 
+// The kernel translates a flow by the rules of its first packet. A UDP client that never pauses
+// would go on to the container that had the port before, or to nobody. The table of connections is
+// shared with dying namespaces, so this can wait for milliseconds; TCP has no need of it.
+bool has_udp(const std::vector<PublishedPort>& ports) {
+    return std::any_of(ports.begin(), ports.end(),
+                       [](const PublishedPort& port) { return port.protocol == Protocol::Udp; });
+}
+
+void cut_off(const Result<void>& forgotten) {
+    if (!forgotten) LOG_DEBUG("{}", forgotten.error().message);
+}
+
 }  // namespace
 
 Result<void> Networks::restore(const Endpoint& endpoint) {
@@ -136,10 +148,8 @@ Result<void> Networks::publish(Endpoint& endpoint, const std::vector<PortRequest
         return wrap(std::move(opened).error(), context);
     }
     for (const PublishedPort& port : taken)
-        if (port.protocol == Protocol::Udp)  // a client that has been sending all the time
-            if (auto cut_off = sys::conntrack::forget_sent_to(IPPROTO_UDP, port.host_port);
-                !cut_off)
-                LOG_DEBUG("{}", cut_off.error().message);
+        if (port.protocol == Protocol::Udp)
+            cut_off(sys::conntrack::forget_sent_to(IPPROTO_UDP, port.host_port));
     endpoint.ports.insert(endpoint.ports.end(), taken.begin(), taken.end());
     return {};
 }
@@ -154,8 +164,8 @@ void Networks::release(const Endpoint& endpoint) {
         // Before the ports are free in the books, or the next owner's element would go too.
         auto closed = impl_->change_table(firewall::remove_ports(impl_->table, ports));
         if (!closed) LOG_WARN("unpublish {}: {}", endpoint.container_name, closed.error().message);
-        auto cut_off = sys::conntrack::forget_answers_from(parse_address(endpoint.ip)->value);
-        if (!cut_off) LOG_DEBUG("{}", cut_off.error().message);
+        if (has_udp(ports))
+            cut_off(sys::conntrack::forget_answers_from(parse_address(endpoint.ip)->value));
     }
     impl_->forget(endpoint);
 }
