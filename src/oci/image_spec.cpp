@@ -90,9 +90,9 @@ Result<T> decode_document(std::string_view text, std::string_view content_type, 
     if (index != want_index)
         return fail(Code::InvalidArgument, "expected {}", want_index ? "an index" : "a manifest");
     const json::Object& members = *document.if_object();
-    const auto foreign =
-        want_index ? std::initializer_list<std::string_view>{"config", "layers", "fsLayers"}
-                   : std::initializer_list<std::string_view>{"manifests", "fsLayers"};
+    const std::vector<std::string_view> foreign =
+        want_index ? std::vector<std::string_view>{"config", "layers", "fsLayers"}
+                   : std::vector<std::string_view>{"manifests", "fsLayers"};
     for (const std::string_view name : foreign)
         if (has_member(members, name))
             return fail(Code::InvalidArgument, "{} that also has \"{}\" is ambiguous",
