@@ -122,15 +122,12 @@ Result<Endpoint> Networks::connect(const std::string& reference, const ConnectOp
 
 Result<void> Networks::publish(Endpoint& endpoint, const std::vector<PortRequest>& ports) {
     if (ports.empty()) return {};
-    const std::string context =
-        format("driver failed programming external connectivity on endpoint {} ({})",
-               endpoint.container_name, endpoint.id);
     std::vector<PublishedPort> taken;
     {
         auto locked = impl_->state.lock();
         KnownNetwork* known = locked->find_endpoint(endpoint);
         if (known == nullptr || endpoint.ip.empty())
-            return fail(Code::InvalidArgument, "{}: no address to publish", context);
+            return fail(Code::InvalidArgument, "no address to publish");
         taken =
             TRY_CONTEXT(locked->portmap.allocate(ports, endpoint.ip, impl_->config.publish_address),
                         "{}", context);
@@ -145,7 +142,7 @@ Result<void> Networks::publish(Endpoint& endpoint, const std::vector<PortRequest
             std::erase_if(known->endpoints.at(endpoint.id).ports, [&](const PublishedPort& port) {
                 return std::find(taken.begin(), taken.end(), port) != taken.end();
             });
-        return wrap(std::move(opened).error(), context);
+        return opened;
     }
     for (const PublishedPort& port : taken)
         if (port.protocol == Protocol::Udp)
