@@ -36,4 +36,30 @@ http::Reply error_reply(const Error& error) {
     return json_reply(api::ErrorResponse{to_utf8(error.message)}, status);
 }
 
+std::string stream_type(bool tty, ApiVersion version) {
+    const bool multiplexed = !tty && version >= ApiVersion{1, 42};
+    return multiplexed ? "application/vnd.docker.multiplexed-stream"
+                       : "application/vnd.docker.raw-stream";
+}
+
+http::Reply progress_reply(std::function<Result<void>(const SendProgress&)> run) {
+    return http::Reply::stream(
+        200, "application/json", [run = std::move(run)](http::StreamWriter& out) -> Result<void> {
+            bool begun = false;
+            Result<void> sent;
+            const auto send = [&](const api::ProgressMessage& message) {
+                begun = true;
+                const std::string line = json::encode(message, {.escape = json::Escape::Plain});
+                if (sent) sent = out.write(line + "\r\n");
+            };
+            auto result = run(send);
+            if (result || !begun) return result;
+            api::ProgressMessage failure;
+            failure.error = to_utf8(result.error().message);
+            failure.error_detail = api::ErrorDetail{0, failure.error};
+            send(failure);
+            return sent;
+        });
+}
+
 }  // namespace coffer::daemon

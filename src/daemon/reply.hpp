@@ -1,8 +1,8 @@
 #pragma once
-// What the routes answer with: JSON, errors, and streams of JSON messages. Stateless.
+// What the routes answer with: JSON, errors and streams. Stateless.
 
-#include "http/message.hpp"
-#include "json/codec.hpp"
+#include "api/image.hpp"
+#include "daemon/request.hpp"
 
 namespace coffer::daemon {
 
@@ -20,5 +20,14 @@ template <class T>
 http::Reply json_reply(const T& object, int status = 200) {
     return http::Reply::json(status, to_json(object));
 }
+
+// The media type of an attached stream: with a terminal raw, without one in stdcopy frames, which
+// had no type of their own before 1.42.
+std::string stream_type(bool tty, ApiVersion version);
+
+// A stream of progress messages, one JSON object a line. An error after the first message goes in
+// the stream, as the status is gone by then.
+using SendProgress = std::function<void(const api::ProgressMessage&)>;
+http::Reply progress_reply(std::function<Result<void>(const SendProgress&)> run);
 
 }  // namespace coffer::daemon

@@ -71,6 +71,19 @@ Result<std::int64_t> Request::number(std::string_view parameter, std::int64_t ot
     return TRY(number(parameter)).value_or(otherwise);
 }
 
+Result<WindowSize> Request::window_size() const {
+    const auto height = parse_uint(text("h"));
+    const auto width = parse_uint(text("w"));
+    constexpr std::uint64_t kMost = std::numeric_limits<std::uint32_t>::max();
+    if (!height || *height > kMost) {
+        return fail(Code::InvalidArgument, "invalid resize height \"{}\"", text("h"));
+    }
+    if (!width || *width > kMost) {
+        return fail(Code::InvalidArgument, "invalid resize width \"{}\"", text("w"));
+    }
+    return WindowSize{static_cast<unsigned>(*height), static_cast<unsigned>(*width)};
+}
+
 Result<engine::Filters> Request::filters() const {
     const std::string given = text("filters");
     std::map<std::string, std::vector<std::string>> values;

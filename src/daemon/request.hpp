@@ -25,6 +25,11 @@ std::string to_string(ApiVersion version);
 inline constexpr ApiVersion kMinApiVersion{1, 24};
 inline constexpr ApiVersion kMaxApiVersion{1, 50};
 
+struct WindowSize {
+    unsigned height = 0;
+    unsigned width = 0;
+};
+
 class Request {
   public:
     Request(const http::Request& http_request, ApiVersion version, std::vector<std::string> names)
@@ -35,6 +40,7 @@ class Request {
     bool before(int major, int minor) const { return version_ < ApiVersion{major, minor}; }
     // The text for the n-th placeholder of the route's path.
     const std::string& name(std::size_t n = 0) const { return names_.at(n); }
+    bool has_name() const { return !names_.empty(); }
 
     std::string text(std::string_view parameter) const;
     // "", "0", "no", "false" and "none" are false, all else is true.
@@ -42,6 +48,8 @@ class Request {
     // Absent or empty: `otherwise`.
     Result<std::int64_t> number(std::string_view parameter, std::int64_t otherwise) const;
     Result<std::optional<std::int64_t>> number(std::string_view parameter) const;
+    // `h` and `w` of the resize calls.
+    Result<WindowSize> window_size() const;
     // Docker's `filters`: {"key":{"value":true}} or {"key":["value"]}.
     Result<engine::Filters> filters() const;
     // The body as T. No body at all gives a default T; `NeedBody::Yes` makes that an error.

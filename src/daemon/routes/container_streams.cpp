@@ -1,0 +1,143 @@
+#include "base/log.hpp"
+#include "base/time.hpp"
+#include "daemon/reply.hpp"
+#include "daemon/routes/context.hpp"
+#include "daemon/routes/routes.hpp"
+#include "engine/containers.hpp"
+#include "http/stream.hpp"
+
+namespace coffer::daemon {
+
+namespace {
+
+using http::Method;
+
+Result<http::Reply> attach(Context&, const Request&);
+Result<http::Reply> wait(Context&, const Request&);
+Result<http::Reply> logs(Context&, const Request&);
+
+constexpr Route kRoutes[] = {
+    {Method::Post, "/containers/{id}/attach", &attach},
+    {Method::Post, "/containers/{id}/wait", &wait},
+    {Method::Get, "/containers/{id}/logs", &logs},
+};
+
+Result<http::Reply> attach(Context& context, const Request& request) {
+    engine::AttachOptions options;
+    options.stdin_open = request.flag("stdin");
+    options.stdout_open = request.flag("stdout");
+    options.stderr_open = request.flag("stderr");
+    options.stream = request.flag("stream");
+    options.logs = request.flag("logs");
+    options.detach_keys = request.text("detachKeys");
+    auto ticket = TRY(context.containers.prepare_attach(request.name(), options));
+    const bool tty = ticket.tty;
+    return http::Reply::upgrade(
+        stream_type(tty, request.version()),
+        [&containers = context.containers, ticket = std::move(ticket)](http::Upgraded upgraded) {
+            const auto attached = containers.attach(ticket, std::move(upgraded.fd),
+                                                    upgraded.greeting, std::move(upgraded.early));
+            if (!attached) LOG_WARN("attach to {}: {}", ticket.id, attached.error().message);
+        });
+}
+
+Result<engine::WaitCondition> wait_condition(const Request& request) {
+    const std::string text = request.before(1, 30) ? "" : request.text("condition");
+    if (text.empty() || text == "not-running") return engine::WaitCondition::NotRunning;
+    if (text == "next-exit") return engine::WaitCondition::NextExit;
+    if (text == "removed") return engine::WaitCondition::Removed;
+    return fail(Code::InvalidArgument, "invalid condition: \"{}\"", text);
+}
+
+Result<http::Reply> wait(Context& context, const Request& request) {
+    const engine::WaitCondition condition = TRY(wait_condition(request));
+    const auto waiter = TRY(context.containers.wait(request.name(), condition));
+    return http::Reply::stream(
+        200, "application/json", [waiter](http::StreamWriter& out) -> Result<void> {
+            // The client starts the container only once it has the head.
+            TRY(out.begin());
+            while (out.wait(waiter->fd()) != http::StreamWriter::Wake::Closed) {
+                if (const auto response = waiter->result()) return out.write(to_json(*response));
+            }
+            return {};
+        });
+}
+
+Result<engine::LogOptions> log_options(const Request& request) {
+    engine::LogOptions options;
+    options.stdout_wanted = request.flag("stdout");
+    options.stderr_wanted = request.flag("stderr");
+    if (!options.stdout_wanted && !options.stderr_wanted) {
+        return fail(Code::InvalidArgument, "Bad parameters: you must choose at least one stream");
+    }
+    options.read.follow = request.flag("follow");
+    // What is no number means all, as docker has it.
+    const auto tail = parse_uint(request.text("tail"));
+    if (tail) options.read.tail = *tail;
+    for (const auto& [name, time] :
+         {std::pair("since", &options.read.since), std::pair("until", &options.read.until)}) {
+        const std::string text = request.text(name);
+        if (text.empty() || text == "0") continue;
+        *time = parse_timestamp(text, now());
+        if (!*time) return fail(Code::InvalidArgument, "invalid value for \"{}\": {}", name, text);
+    }
+    return options;
+}
+
+// Sends records as they come; without follow in larger pieces.
+class LogSender {
+  public:
+    LogSender(http::StreamWriter& out, bool framed, bool timestamps, bool follow)
+        : out_(out), framed_(framed), timestamps_(timestamps), follow_(follow) {}
+
+    bool send(const coffer::logs::Record& record) {
+        std::string text = timestamps_ ? to_rfc3339(record.time) + " " : std::string();
+        text += record.text;
+        if (framed_) {
+            const bool is_stdout = record.stream == coffer::logs::Stream::Stdout;
+            http::append_frames(
+                pending_, is_stdout ? http::FrameType::Stdout : http::FrameType::Stderr, text);
+        } else {
+            pending_ += text;
+        }
+        return (!follow_ && pending_.size() < kPiece) || flush();
+    }
+    bool flush() {
+        const std::string bytes = std::exchange(pending_, {});
+        return bytes.empty() || out_.write(bytes).has_value();
+    }
+
+  private:
+    static constexpr std::size_t kPiece = 64 * 1024;
+    http::StreamWriter& out_;
+    bool framed_;
+    bool timestamps_;
+    bool follow_;
+    std::string pending_;
+};
+
+Result<http::Reply> logs(Context& context, const Request& request) {
+    const engine::LogOptions options = TRY(log_options(request));
+    const bool tty = TRY(context.containers.has_tty(request.name()));
+    return http::Reply::stream(
+        200, stream_type(tty, request.version()),
+        [&containers = context.containers, &http_request = request.http(), name = request.name(),
+         options, tty,
+         timestamps = request.flag("timestamps")](http::StreamWriter& out) -> Result<void> {
+            // A follower of a silent container must not hang without a head.
+            if (options.read.follow) TRY(out.begin());
+            LogSender sender(out, !tty, timestamps, options.read.follow);
+            TRY(containers.read_logs(name, options, http_request.hangup(),
+                                     [&](const auto& record) { return sender.send(record); }));
+            sender.flush();
+            return {};
+        });
+}
+
+}  // namespace
+
+std::span<const Route> container_stream_routes() {
+    return kRoutes;
+}
+
+}  // namespace coffer::daemon

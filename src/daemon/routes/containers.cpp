@@ -1,0 +1,159 @@
+#include "engine/containers.hpp"
+
+#include <algorithm>
+
+#include "daemon/reply.hpp"
+#include "daemon/routes/context.hpp"
+#include "daemon/routes/routes.hpp"
+
+namespace coffer::daemon {
+
+namespace {
+
+using http::Method;
+
+Result<http::Reply> list(Context&, const Request&);
+Result<http::Reply> create(Context&, const Request&);
+Result<http::Reply> inspect(Context&, const Request&);
+Result<http::Reply> start(Context&, const Request&);
+Result<http::Reply> stop(Context&, const Request&);
+Result<http::Reply> restart(Context&, const Request&);
+Result<http::Reply> kill(Context&, const Request&);
+Result<http::Reply> pause(Context&, const Request&);
+Result<http::Reply> unpause(Context&, const Request&);
+Result<http::Reply> rename(Context&, const Request&);
+Result<http::Reply> resize(Context&, const Request&);
+Result<http::Reply> remove(Context&, const Request&);
+Result<http::Reply> prune(Context&, const Request&);
+Result<http::Reply> top(Context&, const Request&);
+
+constexpr Route kRoutes[] = {
+    {Method::Get, "/containers/json", &list},
+    {Method::Post, "/containers/create", &create},
+    {Method::Post, "/containers/prune", &prune, Since{1, 25}},
+    {Method::Get, "/containers/{id}/json", &inspect},
+    {Method::Get, "/containers/{id}/top", &top},
+    {Method::Post, "/containers/{id}/start", &start},
+    {Method::Post, "/containers/{id}/stop", &stop},
+    {Method::Post, "/containers/{id}/restart", &restart},
+    {Method::Post, "/containers/{id}/kill", &kill},
+    {Method::Post, "/containers/{id}/pause", &pause},
+    {Method::Post, "/containers/{id}/unpause", &unpause},
+    {Method::Post, "/containers/{id}/rename", &rename},
+    {Method::Post, "/containers/{id}/resize", &resize},
+    {Method::Delete, "/containers/{id}", &remove},
+};
+
+// `signal` and `t` of stop and restart; the signal was ignored before 1.42.
+struct StopParameters {
+    std::optional<std::string> signal;
+    std::optional<int> seconds;
+};
+Result<StopParameters> stop_parameters(const Request& request) {
+    StopParameters parameters;
+    if (!request.before(1, 42) && !request.text("signal").empty()) {
+        parameters.signal = request.text("signal");
+    }
+    if (const auto seconds = TRY(request.number("t"))) {
+        parameters.seconds = static_cast<int>(std::clamp<std::int64_t>(*seconds, -1, 1 << 30));
+    }
+    return parameters;
+}
+
+Result<http::Reply> list(Context& context, const Request& request) {
+    engine::ListOptions options;
+    options.all = request.flag("all");
+    options.size = request.flag("size");
+    const std::int64_t limit = TRY(request.number("limit", 0));
+    options.limit = static_cast<int>(std::clamp<std::int64_t>(limit, 0, 1 << 30));
+    options.filters = TRY(request.filters());
+    return json_reply(TRY(context.containers.list(options)));
+}
+
+Result<http::Reply> create(Context& context, const Request& request) {
+    const auto body = TRY(request.body<api::ContainerCreateRequest>());
+    const http::Peer& peer = request.http().peer;
+    // On tcp there is no user: a verified certificate is the engine's administrator.
+    const engine::Caller caller{peer.local ? peer.uid : 0, peer.local ? peer.gid : 0};
+    return json_reply(TRY(context.containers.create(request.text("name"), body, caller)), 201);
+}
+
+Result<http::Reply> inspect(Context& context, const Request& request) {
+    return json_reply(TRY(context.containers.inspect(request.name(), request.flag("size"))));
+}
+
+Result<http::Reply> top(Context& context, const Request& request) {
+    const std::string given = request.text("ps_args");
+    return json_reply(TRY(context.containers.top(request.name(), given.empty() ? "-ef" : given)));
+}
+
+Result<http::Reply> start(Context& context, const Request& request) {
+    if (request.has_body()) {
+        return fail(Code::InvalidArgument,
+                    "starting container with non-empty request body was deprecated since API v1.22 "
+                    "and removed in v1.24");
+    }
+    TRY(context.containers.start(request.name()));
+    return http::Reply::empty(204);
+}
+
+Result<http::Reply> stop(Context& context, const Request& request) {
+    const StopParameters parameters = TRY(stop_parameters(request));
+    TRY(context.containers.stop(request.name(), parameters.signal, parameters.seconds));
+    return http::Reply::empty(204);
+}
+
+Result<http::Reply> restart(Context& context, const Request& request) {
+    const StopParameters parameters = TRY(stop_parameters(request));
+    TRY(context.containers.restart(request.name(), parameters.signal, parameters.seconds));
+    return http::Reply::empty(204);
+}
+
+Result<http::Reply> kill(Context& context, const Request& request) {
+    const std::string signal = request.text("signal");
+    TRY(context.containers.kill(request.name(), signal.empty() ? "KILL" : signal));
+    return http::Reply::empty(204);
+}
+
+Result<http::Reply> pause(Context& context, const Request& request) {
+    TRY(context.containers.pause(request.name()));
+    return http::Reply::empty(204);
+}
+
+Result<http::Reply> unpause(Context& context, const Request& request) {
+    TRY(context.containers.unpause(request.name()));
+    return http::Reply::empty(204);
+}
+
+Result<http::Reply> rename(Context& context, const Request& request) {
+    TRY(context.containers.rename(request.name(), request.text("name")));
+    return http::Reply::empty(204);
+}
+
+Result<http::Reply> resize(Context& context, const Request& request) {
+    const WindowSize size = TRY(request.window_size());
+    TRY(context.containers.resize(request.name(), size.height, size.width));
+    return http::Reply::empty(200);
+}
+
+Result<http::Reply> remove(Context& context, const Request& request) {
+    if (request.flag("link")) return fail(Code::NotImplemented, "links are not supported");
+    TRY(context.containers.remove(request.name(),
+                                  {.force = request.flag("force"), .volumes = request.flag("v")}));
+    return http::Reply::empty(204);
+}
+
+Result<http::Reply> prune(Context& context, const Request& request) {
+    api::ContainersPruneReport report;
+    const engine::Filters filters = TRY(request.filters());
+    report.containers_deleted = TRY(context.containers.prune(filters));
+    return json_reply(report);
+}
+
+}  // namespace
+
+std::span<const Route> container_routes() {
+    return kRoutes;
+}
+
+}  // namespace coffer::daemon

@@ -1,0 +1,31 @@
+#pragma once
+// The services that handlers call, made by the composition root. All of them are safe from any
+// thread and outlive the server.
+
+namespace coffer::engine {
+class Containers;
+class Events;
+class Execs;
+class Images;
+class System;
+}  // namespace coffer::engine
+namespace coffer::network {
+class Networks;
+}
+namespace coffer::volume {
+class Volumes;
+}
+
+namespace coffer::daemon {
+
+struct Context {
+    engine::Containers& containers;
+    engine::Execs& execs;
+    engine::Images& images;
+    engine::Events& events;
+    engine::System& system;
+    network::Networks& networks;
+    volume::Volumes& volumes;
+};
+
+}  // namespace coffer::daemon

@@ -1,0 +1,59 @@
+#include "network/networks.hpp"
+
+#include "daemon/reply.hpp"
+#include "daemon/routes/context.hpp"
+#include "daemon/routes/routes.hpp"
+#include "engine/network_view.hpp"
+
+namespace coffer::daemon {
+
+namespace {
+
+using http::Method;
+
+Result<http::Reply> list(Context&, const Request&);
+Result<http::Reply> inspect(Context&, const Request&);
+Result<http::Reply> create(Context&, const Request&);
+Result<http::Reply> remove(Context&, const Request&);
+Result<http::Reply> prune(Context&, const Request&);
+
+constexpr Route kRoutes[] = {
+    {Method::Get, "/networks", &list},
+    {Method::Get, "/networks/{id}", &inspect},
+    {Method::Post, "/networks/create", &create},
+    {Method::Post, "/networks/prune", &prune, Since{1, 25}},
+    {Method::Delete, "/networks/{id}", &remove},
+};
+
+Result<http::Reply> list(Context& context, const Request& request) {
+    const engine::Filters filters = TRY(request.filters());
+    return json_reply(TRY(engine::list_networks(context.networks, filters)));
+}
+
+Result<http::Reply> inspect(Context& context, const Request& request) {
+    return json_reply(TRY(engine::inspect_network(context.networks, request.name())));
+}
+
+Result<http::Reply> create(Context& context, const Request& request) {
+    const auto body = TRY(request.body<api::NetworkCreateRequest>());
+    return json_reply(TRY(engine::create_network(context.networks, body)), 201);
+}
+
+Result<http::Reply> remove(Context& context, const Request& request) {
+    TRY(context.networks.remove(request.name()));
+    return http::Reply::empty(204);
+}
+
+Result<http::Reply> prune(Context& context, const Request& request) {
+    const engine::Filters filters = TRY(request.filters());
+    return json_reply(
+        api::NetworksPruneReport{TRY(engine::prune_networks(context.networks, filters))});
+}
+
+}  // namespace
+
+std::span<const Route> network_routes() {
+    return kRoutes;
+}
+
+}  // namespace coffer::daemon

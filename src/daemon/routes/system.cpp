@@ -1,0 +1,136 @@
+#include "engine/system.hpp"
+
+#include "api/event.hpp"
+#include "base/time.hpp"
+#include "daemon/reply.hpp"
+#include "daemon/routes/context.hpp"
+#include "daemon/routes/routes.hpp"
+#include "engine/events.hpp"
+
+namespace coffer::daemon {
+
+namespace {
+
+using http::Method;
+
+Result<http::Reply> ping(Context&, const Request&);
+Result<http::Reply> version(Context&, const Request&);
+Result<http::Reply> info(Context&, const Request&);
+Result<http::Reply> events(Context&, const Request&);
+Result<http::Reply> disk_usage(Context&, const Request&);
+Result<http::Reply> check_login(Context&, const Request&);
+
+constexpr Route kRoutes[] = {
+    {Method::Get, "/_ping", &ping},        {Method::Head, "/_ping", &ping},
+    {Method::Get, "/version", &version},   {Method::Get, "/info", &info},
+    {Method::Get, "/events", &events},     {Method::Get, "/system/df", &disk_usage},
+    {Method::Post, "/auth", &check_login},
+};
+
+Result<http::Reply> ping(Context&, const Request& request) {
+    http::Reply reply = http::Reply::text(200, request.http().method == Method::Head ? "" : "OK");
+    reply.headers.set("Cache-Control", "no-cache, no-store, must-revalidate");
+    reply.headers.set("Pragma", "no-cache");
+    reply.headers.set("Swarm", "inactive");
+    return reply;
+}
+
+Result<http::Reply> version(Context& context, const Request&) {
+    return json_reply(context.system.version());
+}
+
+Result<http::Reply> info(Context& context, const Request&) {
+    return json_reply(context.system.info());
+}
+
+Result<http::Reply> check_login(Context&, const Request&) {
+    return fail(Code::NotImplemented, "login: this engine does not check credentials yet");
+}
+
+Result<http::Reply> disk_usage(Context& context, const Request& request) {
+    using engine::UsageType;
+    static const std::map<std::string, UsageType> kTypes{{"container", UsageType::Containers},
+                                                         {"image", UsageType::Images},
+                                                         {"volume", UsageType::Volumes},
+                                                         {"build-cache", UsageType::BuildCache}};
+    std::vector<UsageType> types;
+    for (const std::string& name : request.http().query.all("type")) {
+        const auto found = kTypes.find(name);
+        if (found == kTypes.end()) {
+            return fail(Code::InvalidArgument, "unknown object type: {}", name);
+        }
+        types.push_back(found->second);
+    }
+    if (types.empty() || request.before(1, 42)) {
+        types = {UsageType::Images, UsageType::Containers, UsageType::Volumes,
+                 UsageType::BuildCache};
+    }
+    return json_reply(TRY(context.system.disk_usage(types)));
+}
+
+api::Event view_of(const engine::Event& event) {
+    api::Event view;
+    view.type = event.type;
+    view.action = event.action;
+    view.actor = {event.actor, event.attributes};
+    view.time = unix_seconds(event.time);
+    view.time_nano = event.time.time_since_epoch().count();
+    if (event.type == "container" || event.type == "image") {
+        view.status = event.action;
+        view.id = event.actor;
+        const auto image = event.attributes.find("image");
+        if (event.type == "container" && image != event.attributes.end()) view.from = image->second;
+    }
+    return view;
+}
+
+// Sends the events until the client hangs up, or until `until` when there is one.
+Result<void> send_events(engine::Events& source, Time since, std::optional<Time> until,
+                         const engine::Filters& filters, http::StreamWriter& out) {
+    const engine::Events::Replay replay = TRY(source.subscribe(since));
+    TRY(out.begin());
+    std::vector<engine::Event> events = replay.past;
+    for (;;) {
+        for (const engine::Event& event : events) {
+            if (until && event.time > *until) return {};
+            if (engine::Events::matches(event, filters)) TRY(out.write(to_json(view_of(event))));
+        }
+        std::optional<std::chrono::milliseconds> limit;
+        if (until) limit = std::chrono::ceil<std::chrono::milliseconds>(*until - now());
+        if (limit && limit->count() <= 0) return {};
+        if (out.wait(replay.live->fd(), limit) == http::StreamWriter::Wake::Closed) return {};
+        events = replay.live->take();
+    }
+}
+
+// An absent time stays nullopt; a wrong one is an error.
+Result<std::optional<Time>> time_parameter(const Request& request, std::string_view name) {
+    const std::string text = request.text(name);
+    if (text.empty()) return std::optional<Time>();
+    const auto time = parse_timestamp(text, now());
+    if (!time) return fail(Code::InvalidArgument, "invalid value for \"{}\": {}", name, text);
+    return time;
+}
+
+Result<http::Reply> events(Context& context, const Request& request) {
+    const auto since = TRY(time_parameter(request, "since"));
+    const auto until = TRY(time_parameter(request, "until"));
+    if (since && until && *since > *until) {
+        return fail(Code::InvalidArgument, "`since` time ({}) cannot be after `until` time ({})",
+                    request.text("since"), request.text("until"));
+    }
+    const engine::Filters filters = TRY(request.filters());
+    TRY(engine::Events::accept_filters(filters));
+    return http::Reply::stream(
+        200, "application/json",
+        [&source = context.events, since = since.value_or(kZeroTime), until, filters](
+            http::StreamWriter& out) { return send_events(source, since, until, filters, out); });
+}
+
+}  // namespace
+
+std::span<const Route> system_routes() {
+    return kRoutes;
+}
+
+}  // namespace coffer::daemon

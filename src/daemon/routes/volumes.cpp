@@ -1,0 +1,65 @@
+#include "volume/volumes.hpp"
+
+#include "daemon/reply.hpp"
+#include "daemon/routes/context.hpp"
+#include "daemon/routes/routes.hpp"
+#include "engine/volume_view.hpp"
+
+namespace coffer::daemon {
+
+namespace {
+
+using http::Method;
+
+Result<http::Reply> list(Context&, const Request&);
+Result<http::Reply> inspect(Context&, const Request&);
+Result<http::Reply> create(Context&, const Request&);
+Result<http::Reply> remove(Context&, const Request&);
+
+constexpr Route kRoutes[] = {
+    {Method::Get, "/volumes", &list},
+    {Method::Get, "/volumes/{name}", &inspect},
+    {Method::Post, "/volumes/create", &create},
+    {Method::Delete, "/volumes/{name}", &remove},
+};
+
+Result<http::Reply> list(Context& context, const Request& request) {
+    const engine::Filters filters = TRY(request.filters());
+    api::VolumeListResponse response;
+    response.volumes = TRY(engine::list_volumes(context.volumes, context.containers, filters));
+    return json_reply(response);
+}
+
+Result<http::Reply> inspect(Context& context, const Request& request) {
+    const auto volume = context.volumes.find(request.name());
+    if (!volume) return fail(Code::NotFound, "get {}: no such volume", request.name());
+    return json_reply(engine::view_of(*volume));
+}
+
+Result<http::Reply> create(Context& context, const Request& request) {
+    const auto body = TRY(request.body<api::VolumeCreateRequest>());
+    if (!body.driver.empty() && body.driver != "local") {
+        return fail(Code::NotFound, "create {}: volume driver '{}' not found", body.name,
+                    body.driver);
+    }
+    if (!body.driver_opts.empty()) {
+        return fail(Code::NotImplemented, "options of volumes are not supported");
+    }
+    return json_reply(engine::view_of(TRY(context.volumes.create(body.name, body.labels))), 201);
+}
+
+Result<http::Reply> remove(Context& context, const Request& request) {
+    auto removed = engine::remove_volume(context.volumes, context.containers, request.name());
+    // `force` makes an absent volume a success, nothing else.
+    const bool absent = !removed && removed.error().code == Code::NotFound;
+    if (!removed && !(absent && request.flag("force"))) return fail(std::move(removed).error());
+    return http::Reply::empty(204);
+}
+
+}  // namespace
+
+std::span<const Route> volume_routes() {
+    return kRoutes;
+}
+
+}  // namespace coffer::daemon

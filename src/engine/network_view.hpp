@@ -1,0 +1,22 @@
+#pragma once
+// Networks as the API shows them and asks for them. Pure functions.
+
+#include <vector>
+
+#include "api/network.hpp"
+#include "engine/filters.hpp"
+#include "network/networks.hpp"
+
+namespace coffer::engine {
+
+Result<api::Network> inspect_network(const network::Networks& networks, const std::string& name);
+// Filters dangling, driver, id, label, name, scope and type.
+Result<std::vector<api::Network>> list_networks(const network::Networks& networks,
+                                                const Filters& filters);
+Result<api::NetworkCreateResponse> create_network(network::Networks& networks,
+                                                  const api::NetworkCreateRequest& request);
+// Removes the user-defined networks that no container is on; gives their names.
+Result<std::vector<std::string>> prune_networks(network::Networks& networks,
+                                                const Filters& filters);
+
+}  // namespace coffer::engine
