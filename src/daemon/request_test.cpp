@@ -5,6 +5,7 @@
 #include "api/exec.hpp"
 #include "daemon/api_server.hpp"
 #include "daemon/reply.hpp"
+#include "engine/system.hpp"
 
 namespace coffer::daemon {
 namespace {
@@ -145,6 +146,8 @@ class ApiServerTest : public testing::Test {
 };
 
 TEST_F(ApiServerTest, VersionsOfThePath) {
+    EXPECT_EQ(to_string(kMaxApiVersion), engine::kApiVersion);
+    EXPECT_EQ(to_string(kMinApiVersion), engine::kMinApiVersion);
     EXPECT_EQ(get("/v1.30/info").status, 200);
     EXPECT_EQ(last_version, "1.30");
     EXPECT_EQ(get("/info").status, 200);

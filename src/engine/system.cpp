@@ -9,6 +9,7 @@
 #include "engine/containers.hpp"
 #include "engine/events.hpp"
 #include "engine/images.hpp"
+#include "engine/volume_view.hpp"
 #include "store/store.hpp"
 #include "sys/cgroup.hpp"
 #include "sys/file.hpp"
@@ -139,17 +140,7 @@ Result<api::DiskUsage> System::disk_usage() const {
     usage.images = TRY(core_->images.list({}));
     usage.containers =
         TRY(containers_->list({.all = true, .size = true, .limit = 0, .filters = {}}));
-    usage.volumes.emplace();
-    for (const volume::Volume& volume : core_->volumes.list()) {
-        api::Volume view;
-        view.name = volume.name;
-        view.driver = "local";
-        view.mountpoint = volume.path;
-        view.created_at = volume.created_at;
-        view.labels = volume.labels;
-        view.scope = "local";
-        usage.volumes->push_back(std::move(view));
-    }
+    usage.volumes = TRY(volumes_with_usage(core_->volumes, *containers_));
     usage.build_cache.emplace();
     return usage;
 }

@@ -1,5 +1,8 @@
 #include "engine/system.hpp"
 
+#include <algorithm>
+#include <set>
+
 #include "api/event.hpp"
 #include "base/time.hpp"
 #include "daemon/reply.hpp"
@@ -40,7 +43,7 @@ Result<http::Reply> version(Context& context, const Request&) {
 }
 
 Result<http::Reply> info(Context& context, const Request&) {
-    return json_reply(context.system.info());
+    return json_reply(TRY(context.system.info()));
 }
 
 Result<http::Reply> check_login(Context&, const Request&) {
@@ -48,24 +51,24 @@ Result<http::Reply> check_login(Context&, const Request&) {
 }
 
 Result<http::Reply> disk_usage(Context& context, const Request& request) {
-    using engine::UsageType;
-    static const std::map<std::string, UsageType> kTypes{{"container", UsageType::Containers},
-                                                         {"image", UsageType::Images},
-                                                         {"volume", UsageType::Volumes},
-                                                         {"build-cache", UsageType::BuildCache}};
-    std::vector<UsageType> types;
-    for (const std::string& name : request.http().query.all("type")) {
-        const auto found = kTypes.find(name);
-        if (found == kTypes.end()) {
-            return fail(Code::InvalidArgument, "unknown object type: {}", name);
+    static const std::set<std::string> kTypes{"container", "image", "volume", "build-cache"};
+    const std::vector<std::string> wanted =
+        request.before(1, 42) ? std::vector<std::string>() : request.http().query.all("type");
+    for (const std::string& type : wanted) {
+        if (!kTypes.contains(type)) {
+            return fail(Code::InvalidArgument, "unknown object type: {}", type);
         }
-        types.push_back(found->second);
     }
-    if (types.empty() || request.before(1, 42)) {
-        types = {UsageType::Images, UsageType::Containers, UsageType::Volumes,
-                 UsageType::BuildCache};
-    }
-    return json_reply(TRY(context.system.disk_usage(types)));
+    api::DiskUsage usage = TRY(context.system.disk_usage());
+    const auto unwanted = [&](const char* type) {
+        return !wanted.empty() && std::find(wanted.begin(), wanted.end(), type) == wanted.end();
+    };
+    if (unwanted("container")) usage.containers.reset();
+    if (unwanted("image")) usage.images.reset();
+    if (unwanted("image")) usage.layers_size.reset();
+    if (unwanted("volume")) usage.volumes.reset();
+    if (unwanted("build-cache")) usage.build_cache.reset();
+    return json_reply(usage);
 }
 
 api::Event view_of(const engine::Event& event) {
