@@ -128,9 +128,7 @@ Result<void> Networks::publish(Endpoint& endpoint, const std::vector<PortRequest
         KnownNetwork* known = locked->find_endpoint(endpoint);
         if (known == nullptr || endpoint.ip.empty())
             return fail(Code::InvalidArgument, "no address to publish");
-        taken =
-            TRY_CONTEXT(locked->portmap.allocate(ports, endpoint.ip, impl_->config.publish_address),
-                        "{}", context);
+        taken = TRY(locked->portmap.allocate(ports, endpoint.ip, impl_->config.publish_address));
         auto& all = known->endpoints.at(endpoint.id).ports;
         all.insert(all.end(), taken.begin(), taken.end());
     }
