@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 namespace coffer::store {
 
@@ -86,18 +87,26 @@ Images::Images(Database& database, Gc& gc) : database_(&database), gc_(&gc) {}
 Result<void> Images::add(const ImageRecord& image) {
     Transaction tx = TRY(database_->begin());
     const Value chain = image.chain_id.empty() ? Value(nullptr) : Value(image.chain_id);
-    TRY_CONTEXT(tx.run("INSERT INTO images (id, chain_id, added) VALUES (?, ?, ?) "
-                       "ON CONFLICT (id) DO NOTHING",
-                       {image.id, chain, std::int64_t{now().time_since_epoch().count()}}),
-                "add image {}", image.id);
-    const auto last = TRY(tx.first(
-        "SELECT coalesce(max(position), -1) FROM image_blobs WHERE image_id = ?", {image.id}));
-    std::int64_t position = last ? last->integer(0) : -1;
+    const auto added =
+        TRY_CONTEXT(tx.run("INSERT INTO images (id, chain_id, added) VALUES (?, ?, ?) "
+                           "ON CONFLICT (id) DO NOTHING",
+                           {image.id, chain, std::int64_t{now().time_since_epoch().count()}}),
+                    "add image {}", image.id);
+    std::set<std::string> known;
+    std::int64_t position = 0;
+    if (added == 0) {
+        for (const Row& row : TRY(tx.query(
+                 "SELECT digest, position FROM image_blobs WHERE image_id = ?", {image.id}))) {
+            known.insert(row.text(0));
+            position = std::max(position, row.integer(1) + 1);
+        }
+    }
     for (const ImageBlob& blob : image.blobs) {
+        if (known.contains(blob.digest)) continue;
         TRY(tx.run(
             "INSERT INTO image_blobs (image_id, position, kind, digest, media_type, size) "
-            "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (image_id, digest) DO NOTHING",
-            {image.id, ++position, number_of(blob.kind), blob.digest, blob.media_type, blob.size}));
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            {image.id, position++, number_of(blob.kind), blob.digest, blob.media_type, blob.size}));
     }
     return tx.commit();
 }

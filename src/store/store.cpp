@@ -35,7 +35,7 @@ CREATE TABLE image_blobs (
     digest TEXT NOT NULL,
     media_type TEXT NOT NULL,
     size INTEGER NOT NULL,
-    PRIMARY KEY (image_id, digest)
+    PRIMARY KEY (image_id, position)
 ) WITHOUT ROWID;
 CREATE INDEX image_blobs_by_digest ON image_blobs (digest);
 CREATE TABLE image_references (

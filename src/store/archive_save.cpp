@@ -1,0 +1,169 @@
+#include "store/archive_save.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "archive/tar.hpp"
+#include "base/hash.hpp"
+#include "json/codec.hpp"
+#include "json/value.hpp"
+#include "oci/image_spec.hpp"
+#include "oci/reference.hpp"
+
+namespace coffer::store {
+
+namespace {
+
+oci::Descriptor descriptor_of(const ImageBlob& blob) {
+    oci::Descriptor descriptor;
+    descriptor.media_type = blob.media_type;
+    descriptor.digest = blob.digest;
+    descriptor.size = static_cast<std::int64_t>(blob.size);
+    return descriptor;
+}
+
+// "docker.io/library/busybox:1" as users write it.
+std::string familiar(const std::string& canonical) {
+    const auto reference = oci::parse_reference(canonical);
+    return reference ? reference->familiar_string() : canonical;
+}
+
+class Saver {
+  public:
+    Saver(Store& store, const archive::Sink& output) : store_(&store), tar_(output) {}
+
+    Result<void> run(const std::vector<SavedImage>& images) {
+        TRY(add_folder("blobs/"));
+        TRY(add_folder("blobs/sha256/"));
+        for (const SavedImage& image : images) {
+            TRY_CONTEXT(add_image(image), "save image {}", image.id);
+        }
+        oci::Index index;
+        index.media_type = oci::media_type::kIndex;
+        index.manifests = std::move(manifests_);
+        TRY(add_text("index.json", json::encode(index)));
+        TRY(add_text("manifest.json", json::write(json::Value(std::move(items_)))));
+        TRY(add_text("oci-layout", R"({"imageLayoutVersion":"1.0.0"})"));
+        return tar_.finish();
+    }
+
+  private:
+    Result<void> add_image(const SavedImage& image) {
+        const ImageRecord record = TRY(store_->images().get(image.id));
+        const NamedManifest manifest = TRY(manifest_of(record));
+        TRY(add_blob(manifest.document.config));
+        json::Array layers;
+        for (const oci::Descriptor& layer : manifest.document.layers) {
+            TRY(add_blob(layer));
+            layers.emplace_back(name_of(layer.digest));
+        }
+        if (written_.insert(manifest.descriptor.digest).second) {
+            TRY(add_text(name_of(manifest.descriptor.digest), manifest.text));
+        }
+        json::Array tags;
+        for (const std::string& reference : image.references) {
+            tags.emplace_back(familiar(reference));
+        }
+        const json::Value tags_or_null =
+            tags.empty() ? json::Value(nullptr) : json::Value(std::move(tags));
+        items_.emplace_back(json::Object{{"Config", name_of(image.id)},
+                                         {"RepoTags", tags_or_null},
+                                         {"Layers", std::move(layers)}});
+        // In the index once for each name, or once without.
+        if (image.references.empty()) manifests_.push_back(manifest.descriptor);
+        for (const std::string& canonical : image.references) {
+            oci::Descriptor named = manifest.descriptor;
+            named.annotations["io.containerd.image.name"] = canonical;
+            const auto reference = oci::parse_reference(canonical);
+            if (reference) named.annotations["org.opencontainers.image.ref.name"] = reference->tag;
+            manifests_.push_back(std::move(named));
+        }
+        return {};
+    }
+
+    struct NamedManifest {
+        oci::Descriptor descriptor;
+        oci::Manifest document;
+        std::string text;
+    };
+
+    // The manifest the image came with; one that was built or loaded without gets one.
+    Result<NamedManifest> manifest_of(const ImageRecord& record) const {
+        NamedManifest made;
+        made.document.media_type = oci::media_type::kManifest;
+        const auto chain = TRY(store_->layers().chain(record.chain_id));
+        for (const ImageBlob& blob : record.blobs) {
+            if (blob.kind == BlobKind::Manifest) {
+                std::string text = TRY(store_->content().read(blob.digest));
+                oci::Manifest document = TRY(oci::parse_manifest(text, blob.media_type));
+                return NamedManifest{descriptor_of(blob), std::move(document), std::move(text)};
+            }
+            if (blob.kind == BlobKind::Config) made.document.config = descriptor_of(blob);
+            if (blob.kind == BlobKind::Layer && made.document.layers.size() < chain.size()) {
+                made.document.layers.push_back(descriptor_of(blob));
+            }
+        }
+        made.text = json::encode(made.document);
+        made.descriptor =
+            descriptor_of({BlobKind::Manifest, digest_of(made.text),
+                           std::string(oci::media_type::kManifest), made.text.size()});
+        return made;
+    }
+
+    static std::string name_of(std::string_view digest) {
+        return format("blobs/sha256/{}", hex_of(digest));
+    }
+
+    static archive::TarEntry entry_of(const std::string& name) {
+        archive::TarEntry entry;
+        entry.name = name;
+        entry.mode = 0644;
+        return entry;
+    }
+
+    Result<void> add_folder(const std::string& name) {
+        archive::TarEntry entry = entry_of(name);
+        entry.type = archive::EntryType::Directory;
+        entry.mode = 0755;
+        return tar_.add(entry);
+    }
+
+    Result<void> add_text(const std::string& name, std::string_view text) {
+        return tar_.add_file(entry_of(name), text);
+    }
+
+    Result<void> add_blob(const oci::Descriptor& blob) {
+        if (!written_.insert(blob.digest).second) return {};
+        const sys::Fd file = TRY(store_->content().open(blob.digest));
+        archive::TarEntry entry = entry_of(name_of(blob.digest));
+        entry.size = TRY(store_->content().size(blob.digest));
+        TRY(tar_.add(entry));
+        archive::FdSource source(file.get());
+        for (;;) {
+            const std::string_view chunk = TRY(source.next());
+            if (chunk.empty()) return {};
+            TRY(tar_.write(chunk));
+        }
+    }
+
+    Store* store_;
+    archive::TarWriter tar_;
+    std::set<std::string> written_;
+    std::vector<oci::Descriptor> manifests_;
+    json::Array items_;
+};
+
+}  // namespace
+
+Result<void> save_archive(Store& store, const std::vector<SavedImage>& images,
+                          const archive::Sink& output) {
+    // Against a removal meanwhile.
+    const auto lease = store.lease();
+    for (const SavedImage& image : images) {
+        const ImageRecord record = TRY(store.images().get(image.id));
+        for (const ImageBlob& blob : record.blobs) lease->blob(blob.digest);
+    }
+    return Saver(store, output).run(images);
+}
+
+}  // namespace coffer::store
