@@ -23,6 +23,8 @@ static void describe(json::Fields& f, const Start& s) {
     f("id", s.id);
     f("lowerDirs", s.lower_dirs);
     f("upperDir", s.upper_dir);
+    f("user", s.user);
+    f("groups", s.groups);
     f("log", s.log);
     f("openStdin", s.open_stdin);
     f("stdinOnce", s.stdin_once);
@@ -38,6 +40,8 @@ static void describe(json::Fields& f, const Attach& s) {
 static void describe(json::Fields& f, const Exec& s) {
     f("execId", s.exec_id);
     f("process", s.process);
+    f("user", s.user);
+    f("groups", s.groups);
     f("hasSeccomp", s.has_seccomp);
     f("openStdin", s.open_stdin);
     f("client", s.client);
