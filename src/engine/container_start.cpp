@@ -72,18 +72,17 @@ Result<std::vector<network::Endpoint>> connect_all(Core& core, const Record& rec
         options.mac = settings.mac_address;
         options.aliases = settings.aliases;
         options.default_route = endpoints.empty();
-        network::Endpoint endpoint = TRY(core.networks.connect(name, options));
-        endpoints.push_back(endpoint);
-        TRY(undo.add([&core, endpoint] { core.networks.release(endpoint); }));
-        if (endpoints.size() == 1 && !ports.empty()) {
-            TRY_CONTEXT(core.networks.publish(endpoints.back(), ports),
+        // Shared with its undoing, which must see the ports that are published later.
+        const auto endpoint =
+            std::make_shared<network::Endpoint>(TRY(core.networks.connect(name, options)));
+        TRY(undo.add([&core, endpoint] { core.networks.release(*endpoint); }));
+        if (endpoints.empty() && !ports.empty()) {
+            TRY_CONTEXT(core.networks.publish(*endpoint, ports),
                         "failed to set up container networking: driver failed programming external "
                         "connectivity on endpoint {} ({})",
-                        record.name, endpoint.id);
-            const network::Endpoint published = endpoints.back();
-            // The endpoint with its ports replaces the one without: release() frees both.
-            TRY(undo.add([&core, published] { core.networks.release(published); }));
+                        record.name, endpoint->id);
         }
+        endpoints.push_back(*endpoint);
     }
     return endpoints;
 }
