@@ -24,6 +24,7 @@
 #include "runtime/program.hpp"
 #include "runtime/sync.hpp"
 #include "runtime/sysctl.hpp"
+#include "runtime/talk.hpp"
 
 namespace coffer::runtime {
 
@@ -125,23 +126,9 @@ Result<void> run_init(InitArgument& argument, Channel& channel) {
     channel.fd = TRY(wait_for_start(sync_fd, listener_fd));
     if (!program) return fail(Code::InvalidArgument, "cannot start a container without process");
     TRY(drop_in_child(*launch.identity));
-    const sys::cred::Capabilities& caps = launch.identity->capabilities;
     const std::string failure = "exec " + program->path;
-    const std::string& bpf = launch.options.seccomp_bpf;
-    execute_in_child({.path = program->path.c_str(),
-                      .argv = program->argv.data(),
-                      .envp = program->envp.data(),
-                      .bpf = bpf.empty() ? nullptr : bpf.data(),
-                      .bpf_size = bpf.size(),
-                      .bpf_flags = launch.seccomp_flags,
-                      .no_new_privileges = launch.identity->no_new_privileges,
-                      .effective = caps.effective,
-                      .permitted = caps.permitted,
-                      .inheritable = caps.inheritable,
-                      .ambient = caps.ambient,
-                      .last_capability = sys::cred::last_capability(),
-                      .report_fd = channel.fd,
-                      .failure_text = failure.c_str()});
+    execute_in_child(exec_stage_of(*launch.identity, *program, launch.options.seccomp_bpf,
+                                   launch.seccomp_flags, channel.fd, failure));
 }
 
 }  // namespace

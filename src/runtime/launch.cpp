@@ -4,6 +4,7 @@
 
 #include "runtime/seccomp_profile.hpp"
 #include "runtime/spec_check.hpp"
+#include "runtime/talk.hpp"
 #include "sys/landlock.hpp"
 #include "sys/seccomp.hpp"
 
@@ -144,9 +145,7 @@ Result<void> plan_process(Launch& launch) {
     const oci::Process& process = *launch.spec.process;
     launch.identity = TRY(plan_identity(process));
     TRY(set_ids(launch, launch.identity->ids));
-    for (const oci::Rlimit& limit : process.rlimits) {
-        launch.rlimits.push_back({*sys::cred::rlimit_number(limit.type), limit.soft, limit.hard});
-    }
+    launch.rlimits = rlimits_of(process);
     // A namespace of its own keeps signals and sockets in already; scopes would only part the
     // container from what is executed in it later, which is in no domain of ours.
     unsigned& scopes = launch.identity->scopes;

@@ -3,7 +3,8 @@
 // other by the lock of a container.
 //
 //   <root>/<id>/             0700, made first, removed last
-//     state.json             written to a temporary, synced, renamed: old or new, never half
+//     state.json             written to a temporary and renamed: old or new, never half. Not
+//                            synced: no container outlives the machine's restart
 //     start.sock             the container's init listens here until it has been started
 //     lock                   flock(2), held by every command that changes the container
 //   <root>/seccomp/          compiled filters (seccomp_cache.hpp)
@@ -12,6 +13,7 @@
 // live one without; "stopped" is everything else. A recycled pid is told by its start time.
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,7 +23,7 @@
 
 namespace coffer::runtime {
 
-enum class Status : std::uint8_t { Creating, Created, Running, Paused, Stopped };
+enum class Status : std::uint8_t { Creating, Created, Running, Stopped };
 const char* to_text(Status status);
 
 struct State {
@@ -34,7 +36,7 @@ struct State {
     std::string created;               // RFC 3339
     std::string cgroup_path;           // empty: none of its own
     std::uint32_t owner = 0;
-    std::vector<std::pair<std::string, std::string>> annotations;
+    std::map<std::string, std::string> annotations;
 };
 
 // runc's grammar: 1 to 1024 of [A-Za-z0-9_+.-], neither "." nor "..".
@@ -61,8 +63,14 @@ class StateFolder {
     sys::FileLock lock_;
 };
 
+// Ids under `root`, sorted; a root that does not exist has none.
+Result<std::vector<std::string>> list_ids(const std::string& root);
+// Without the lock.
+Result<State> load_state(const std::string& root, const std::string& id);
+
 // The start time of a live process; nullopt when there is none or it is a zombie.
 std::optional<std::uint64_t> live_start_time(int pid);
+// `folder` is the container's.
 Status status_of(const State& state, const std::string& folder);
 
 }  // namespace coffer::runtime

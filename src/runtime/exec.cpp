@@ -1,0 +1,218 @@
+// exec: the caller, a joiner, and the process that executes.
+//
+//   caller ── clone ──> joiner                    ── clone3(CLONE_PARENT) ──> process
+//             its cgroup is the container's           a child of the caller, in all namespaces
+//             not dumpable before it joins anything
+//             setns(pidfd): all but the user namespace, then that
+//
+// The joiner looks at nothing inside: it makes system calls on descriptors only. The process drops
+// to the wanted identity before it touches a name, but for its working folder and its terminal,
+// which it looks up with no more rights than the container's root has.
+
+#include "runtime/exec.hpp"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "runtime/exec_stage.hpp"
+#include "runtime/identity.hpp"
+#include "runtime/program.hpp"
+#include "runtime/spec_check.hpp"
+#include "runtime/sync.hpp"
+#include "runtime/talk.hpp"
+#include "runtime/terminal.hpp"
+#include "runtime/user.hpp"
+#include "sys/clone.hpp"
+#include "sys/landlock.hpp"
+#include "sys/namespace.hpp"
+#include "sys/process.hpp"
+
+namespace coffer::runtime {
+
+namespace {
+
+using sys::ns::Kind;
+
+struct Plan {
+    const oci::Process& process;
+    const ExecOptions& options;
+    int container_pidfd;
+    Identity identity;
+    std::uint64_t joined = 0;  // of ns::bit(), without user
+    bool join_user = false;
+    std::uint32_t host_uid = 0;
+    std::uint32_t host_gid = 0;
+    std::vector<sys::cred::Rlimit> rlimits;
+};
+
+struct ChildArgument {
+    Plan& plan;
+    sys::Fd& sync;
+};
+
+Result<void> run_process(ChildArgument& argument) {
+    const Plan& plan = argument.plan;
+    const oci::Process& process = plan.process;
+    ::signal(SIGPIPE, SIG_IGN);
+    if (plan.join_user) {
+        if (::setgroups(0, nullptr) != 0 && errno != EPERM) return fail_errno("clear groups");
+        if (::setresgid(0, 0, 0) != 0 || ::setresuid(0, 0, 0) != 0) {
+            return fail_errno("become root of the user namespace");
+        }
+    }
+    if (::setsid() < 0) return fail_errno("start session");
+    {
+        const sys::RootedDir root = TRY(sys::RootedDir::open("/"));
+        if (process.terminal) {
+            Terminal terminal =
+                TRY(open_terminal_in_child(root, plan.identity.ids.uid, process.console_size));
+            TRY(take_terminal_in_child(terminal));
+            Report console;
+            console.kind = ReportKind::Console;
+            TRY(send_report(argument.sync.get(), console, terminal.master.get()));
+        } else {
+            TRY(take_stdio_in_child(root, plan.options.stdio));
+        }
+    }
+    const Program program = TRY(prepare_program(process, plan.identity.ids.uid));
+    Report ready;
+    ready.kind = ReportKind::Ready;
+    TRY(send_report(argument.sync.get(), ready));
+    const auto start = TRY(receive_report(argument.sync.get()));
+    if (!start || start->report.kind != ReportKind::Start) {
+        return fail(Code::Cancelled, "the caller has gone");
+    }
+    TRY(drop_in_child(plan.identity));
+    const std::string failure = "exec " + program.path;
+    execute_in_child(exec_stage_of(plan.identity, program, plan.options.seccomp_bpf,
+                                   plan.options.seccomp_flags, argument.sync.get(), failure));
+}
+
+void process_in_child(void* argument) {
+    ChildArgument& child = *static_cast<ChildArgument*>(argument);
+    const auto failed = run_process(child);
+    static_cast<void>(send_report_in_child(child.sync.get(), to_report(failed.error())));
+    ::_exit(exit_status_of(failed.error()));
+}
+
+Result<void> run_joiner(ChildArgument& argument) {
+    const Plan& plan = argument.plan;
+    // Before we are visible to anybody inside.
+    TRY(sys::cred::set_not_dumpable());
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    TRY(give_pipes(plan.options.stdio, plan.host_uid, plan.host_gid));
+    if (plan.process.oom_score_adj) {
+        TRY(sys::write_existing("/proc/self/oom_score_adj",
+                                format("{}", *plan.process.oom_score_adj)));
+    }
+    const auto proceed = TRY(receive_report(argument.sync.get()));
+    if (!proceed || proceed->report.kind != ReportKind::Proceed) {
+        return fail(Code::Cancelled, "the caller has gone");
+    }
+    // Network and other namespaces may belong to other user namespaces than the container's: they
+    // are joined while we still have rights in all of them.
+    if (plan.joined != 0 && ::setns(plan.container_pidfd, static_cast<int>(plan.joined)) != 0) {
+        return fail_errno("join the namespaces of the container");
+    }
+    if (plan.join_user && ::setns(plan.container_pidfd, CLONE_NEWUSER) != 0) {
+        return fail_errno("join the user namespace of the container");
+    }
+    const sys::Cloned child =
+        TRY(sys::clone_process({.parent = sys::Parent::Ours}, process_in_child, &argument));
+    Report born;
+    born.kind = ReportKind::Born;
+    born.pid = child.pid;
+    return send_report(argument.sync.get(), born);
+}
+
+void joiner_in_child(void* argument) {
+    ChildArgument& child = *static_cast<ChildArgument*>(argument);
+    const auto done = run_joiner(child);
+    if (!done) {
+        static_cast<void>(send_report_in_child(child.sync.get(), to_report(done.error())));
+        ::_exit(1);
+    }
+    ::_exit(0);
+}
+
+// The process behind a pidfd, in our pid namespace.
+Result<int> pid_of(int pidfd) {
+    const std::string text = TRY(sys::read_file(format("/proc/self/fdinfo/{}", pidfd), 4096));
+    for (const std::string& line : split(text, '\n')) {
+        if (!line.starts_with("Pid:")) continue;
+        const auto pid = parse_int(trim(std::string_view(line).substr(4)));
+        if (pid && *pid > 0) return static_cast<int>(*pid);
+    }
+    return fail(Code::NotFound, "the container's init has ended");
+}
+
+Result<Plan> plan_exec(int pidfd, const oci::Process& process, const ExecOptions& options) {
+    TRY(check_process(process));
+    Plan plan{process, options, pidfd, TRY(plan_identity(process)), 0, false, 0, 0, {}};
+    plan.rlimits = rlimits_of(process);
+    const int pid = TRY(pid_of(pidfd));
+    if (!options.user.empty() || !options.groups.empty()) {
+        const sys::RootedDir root = TRY(sys::RootedDir::open(format("/proc/{}/root", pid)));
+        ProcessUser user = TRY(find_user(root, options.user, options.groups));
+        plan.identity.ids = {user.uid, user.gid, std::move(user.groups)};
+    }
+    plan.host_uid = plan.identity.ids.uid;
+    plan.host_gid = plan.identity.ids.gid;
+    for (const Kind kind : sys::ns::kAllKinds) {
+        const sys::Fd theirs = TRY(sys::ns::open_of(pid, kind));
+        const sys::Fd ours = TRY(sys::ns::open_self(kind));
+        const bool shared = TRY(sys::ns::same(theirs.get(), ours.get()));
+        if (shared) {
+            // What keeps the container in, where it shares with the host, keeps this in too.
+            if (kind == Kind::Pid) plan.identity.scopes |= sys::landlock::kSignals;
+            if (kind == Kind::Network) plan.identity.scopes |= sys::landlock::kAbstractSockets;
+        } else if (kind == Kind::User) {
+            plan.join_user = true;
+        } else {
+            plan.joined |= sys::ns::bit(kind);
+        }
+    }
+    if (plan.join_user) {
+        const std::string uid_map = TRY(sys::read_file(format("/proc/{}/uid_map", pid)));
+        const std::string gid_map = TRY(sys::read_file(format("/proc/{}/gid_map", pid)));
+        const auto uids = TRY(sys::ns::parse_maps(uid_map));
+        const auto gids = TRY(sys::ns::parse_maps(gid_map));
+        plan.host_uid = TRY(sys::ns::map_id(uids, plan.identity.ids.uid));
+        plan.host_gid = TRY(sys::ns::map_id(gids, plan.identity.ids.gid));
+    }
+    return plan;
+}
+
+}  // namespace
+
+Result<Executed> exec(int container_pidfd, const oci::Process& process,
+                      const ExecOptions& options) {
+    sys::assert_single_threaded();
+    Plan plan = TRY(plan_exec(container_pidfd, process, options));
+    sys::SocketPair pair = TRY(sys::make_socketpair(SOCK_SEQPACKET));
+    ChildArgument argument{plan, pair.theirs};
+    sys::Cloned cloned = TRY(sys::clone_process({}, joiner_in_child, &argument));
+    sys::Process joiner(cloned.pid, std::move(cloned.pidfd));
+    pair.theirs.reset();
+    Answers answers;
+    TRY(bring_up(pair.ours.get(), joiner.pid(), options.cgroup, answers));
+    TRY(joiner.wait());
+    for (const sys::cred::Rlimit& limit : plan.rlimits) {
+        TRY(sys::cred::set_rlimit(answers.process.pid(), limit));
+    }
+    TRY(send_start(pair.ours.get()));
+    Executed executed;
+    executed.pid = answers.process.pid();
+    executed.pidfd = TRY(sys::open_pidfd(executed.pid));
+    executed.console = std::move(answers.console);
+    answers.process.release();
+    return executed;
+}
+
+}  // namespace coffer::runtime

@@ -1,0 +1,31 @@
+#pragma once
+// The caller's side of the conversation in sync.hpp, shared by create and exec, and what both
+// derive from a process. One thread.
+
+#include "runtime/exec_stage.hpp"
+#include "runtime/identity.hpp"
+#include "runtime/program.hpp"
+#include "sys/cgroup.hpp"
+#include "sys/process.hpp"
+
+namespace coffer::runtime {
+
+// What the children said until the last of them was ready.
+struct Answers {
+    sys::Process process;  // killed and reaped unless released
+    sys::Fd console;
+};
+
+// Puts the first child into the group and lets it proceed, then reads until the last one is born
+// and ready. Their failure, or an early end, is the error.
+Result<void> bring_up(int socket, int child_pid, const sys::cgroup::Cgroup* cgroup,
+                      Answers& answers);
+// Gives the start; returns once the program is executed.
+Result<void> send_start(int socket);
+
+std::vector<sys::cred::Rlimit> rlimits_of(const oci::Process& process);
+// Borrows all of its arguments.
+ExecStage exec_stage_of(const Identity& identity, const Program& program, const std::string& bpf,
+                        unsigned bpf_flags, int report_fd, const std::string& failure_text);
+
+}  // namespace coffer::runtime
