@@ -1,0 +1,122 @@
+"""An engine of its own for a test file: cofferd with private folders, socket and bridge.
+
+    engine = Engine()          # started, answers
+    engine.docker("ps")        # the real docker CLI against it
+    engine.stop()
+"""
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+BIN = pathlib.Path(os.environ.get("COFFER_BIN", pathlib.Path(__file__).parents[2] / "build/dev/bin"))
+DOCKER = shutil.which("docker")
+
+
+class Connection(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
+    def __init__(self, path, timeout):
+        super().__init__("localhost", timeout=timeout)
+        self.path = str(path)
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+class Engine:
+    def __init__(self, *flags, data_root=None, start=True):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="coffer-engine-"))
+        self.data_root = pathlib.Path(data_root or self.dir / "data")
+        self.exec_root = self.dir / "run"
+        self.socket = self.dir / "docker.sock"
+        self.log = self.dir / "cofferd.log"
+        self.flags = list(flags)
+        self.env = dict(os.environ)
+        self.process = None
+        if start:
+            self.start()
+
+    def start(self):
+        command = [BIN / "cofferd", "--data-root", self.data_root, "--exec-root", self.exec_root,
+                   "--host", f"unix://{self.socket}", "--pidfile", self.dir / "pid",
+                   "--config-file", self.dir / "daemon.json", "--bridge", "cftest0",
+                   *self.flags]
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log, env=self.env)
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                break
+            try:
+                if self.api("GET", "/_ping")[0] == 200:
+                    return
+            except OSError:
+                time.sleep(0.02)
+        raise RuntimeError(f"cofferd did not start:\n{self.log.read_text(errors='replace')}")
+
+    def stop(self, how=signal.SIGTERM):
+        """Ends the engine; its containers go on."""
+        if self.process is None:
+            return None
+        self.process.send_signal(how)
+        try:
+            status = self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+        finally:
+            self.process = None
+        return status
+
+    def close(self):
+        """Removes all containers, ends the engine and deletes its folders."""
+        if self.process is not None and self.process.poll() is None:
+            for one in self.json("GET", "/containers/json?all=1") or []:
+                self.api("DELETE", f"/containers/{one['Id']}?force=1&v=1")
+        self.stop()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def api(self, method, path, body=None, headers=None, timeout=60):
+        """Gives status, headers and the whole body."""
+        connection = Connection(self.socket, timeout)
+        try:
+            if isinstance(body, (dict, list)):
+                body = json.dumps(body)
+                headers = {"Content-Type": "application/json", **(headers or {})}
+            connection.request(method, path, body, headers or {})
+            reply = connection.getresponse()
+            return reply.status, dict(reply.getheaders()), reply.read()
+        finally:
+            connection.close()
+
+    def json(self, method, path, body=None):
+        _, _, text = self.api(method, path, body)
+        return json.loads(text) if text.strip() else None
+
+    def docker(self, *args, check=True, timeout=120, env=None, **options):
+        """Runs the docker CLI; gives the finished process with text outputs."""
+        options.setdefault("stdin", None if "input" in options else subprocess.DEVNULL)
+        if "input" in options:
+            options.pop("stdin")
+        text = not isinstance(options.get("input"), bytes)
+        run = subprocess.run([DOCKER, *map(str, args)], stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=text, timeout=timeout,
+                             env={**os.environ, "DOCKER_HOST": f"unix://{self.socket}",
+                                  "DOCKER_CONFIG": str(self.dir / "docker"), **(env or {})},
+                             **options)
+        if check and run.returncode != 0:
+            raise AssertionError(f"docker {' '.join(map(str, args))}: status {run.returncode}\n"
+                                 f"{run.stdout}\n{run.stderr}\n"
+                                 f"{self.log.read_text(errors='replace')[-4000:]}")
+        return run
