@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""What docs/life-of-run.md names as `file:function` exists; docs/architecture.md names every folder."""
+"""What docs/life-of-run.md names as file:function exists; docs/architecture.md names every folder."""
 import pathlib
 import re
 import sys
@@ -15,7 +15,7 @@ def main():
         return 1
     names = []
     for number, line in enumerate(life.read_text().splitlines(), 1):
-        for file, function in re.findall(r"`([\w/.-]+\.[ch]pp):([\w:~]+)`", line):
+        for file, function in re.findall(r"([\w/.-]+\.[ch]pp):([a-zA-Z_~][\w:~]*)", line):
             names.append(function)
             path = next((p for p in (ROOT / file, ROOT / "src" / file) if p.is_file()), None)
             if path is None:
@@ -23,7 +23,7 @@ def main():
             elif not re.search(rf"\b{re.escape(function.split('::')[-1])}\s*\(", path.read_text()):
                 problems.append(f"docs/life-of-run.md:{number}: no function {function} in {file}")
     if not names:
-        problems.append("docs/life-of-run.md names no `file:function`")
+        problems.append("docs/life-of-run.md names no file:function")
     architecture = (ROOT / "docs/architecture.md").read_text()
     for folder in sorted(p.name for p in (ROOT / "src").iterdir() if p.is_dir()):
         if f"`{folder}`" not in architecture:

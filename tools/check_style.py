@@ -8,8 +8,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 MAX_LINES = 600
 RULES = [
     (r"\bthrow\b", "errors are returned as Result"),
-    (r"(?<![\w.>])v?fork\s*\(", "processes are started by sys::spawn or sys::clone"),
-    (r"(?<![\w.>])(system|popen)\s*\(", "no shell"),
+    (r"(?<![\w.>])v?fork\s*\(\s*\)", "processes are started by sys::spawn or sys::clone"),
+    (r"(std::|(?<!\w)::|[=(,;{}]\s*)(system|popen)\s*\(\s*[^)\s]", "no shell"),
     (r"\busing\s+namespace\s+(?!std::(\w+_)?literals|std::literals)", "names are written out"),
     (r"(?<![#\w])new\s+[\w:(<]", "std::make_unique or a value"),
     (r"(?<![\w.>])delete\s+\w", "owners release what they own"),
@@ -17,7 +17,7 @@ RULES = [
     (r"\b(strcpy|strcat|sprintf|gets|strtok|tmpnam|mktemp)\s*\(", "unbounded or unsafe between threads"),
 ]
 # Private constructors and aggregates are out of make_unique's reach.
-OWNED_AT_ONCE = re.compile(r"((unique|shared)_ptr<[^;]*>\s*\w*|\bimpl_)[({]\s*$")
+OWNED_AT_ONCE = re.compile(r"((unique|shared)_ptr<[^;]*>\s*\w*|\bimpl_|\.reset)[({]\s*$")
 CLOEXEC = [(r"::socket\s*\(", "SOCK_CLOEXEC"), (r"::socketpair\s*\(", "SOCK_CLOEXEC"),
            (r"(?<!\w)::accept4?\s*\(", "SOCK_CLOEXEC"), (r"::pipe2?\s*\(", "O_CLOEXEC"),
            (r"::eventfd\s*\(", "EFD_CLOEXEC"), (r"::epoll_create1?\s*\(", "EPOLL_CLOEXEC")]

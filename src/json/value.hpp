@@ -42,8 +42,7 @@ class Value {
         set_bool(value);
     }
     template <std::integral I>
-        requires(!std::same_as<I, bool>)
-    Value(I value) : Value() {
+    requires(!std::same_as<I, bool>) Value(I value) : Value() {
         if constexpr (std::signed_integral<I>)
             set_signed(value);
         else
