@@ -15,6 +15,8 @@ struct Sha256::Impl {
     ~Impl() { EVP_MD_CTX_free(context); }
     Impl(const Impl&) = delete;
     Impl& operator=(const Impl&) = delete;
+    Impl(Impl&&) = delete;
+    Impl& operator=(Impl&&) = delete;
     void start() const { EVP_DigestInit_ex(context, EVP_sha256(), nullptr); }
 };
 

@@ -47,7 +47,7 @@ struct Invocation {
 };
 
 // The root of the table: the global flags and all commands.
-extern const Command kRoot;
+extern const Command kRoot;  // NOLINT(readability-identifier-naming): a constant
 
 // What a command line asks for.
 struct Parsed {

@@ -11,7 +11,7 @@ namespace {
 // The first line of `text` with at most `width` bytes, or `slop` more if that ends it.
 std::pair<std::string, std::string> first_line(std::string_view text, std::size_t width,
                                                std::size_t slop) {
-    const auto whole = std::pair{std::string(text), std::string()};
+    auto whole = std::pair{std::string(text), std::string()};
     if (width + slop > text.size()) return whole;
     const std::string_view head = text.substr(0, width);
     const std::size_t blank = head.find_last_of(" \t\n");

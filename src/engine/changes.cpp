@@ -67,7 +67,7 @@ class WordReader {
         while (end < rest_.size() && is_name_character(rest_[end])) ++end;
         const bool closed = !braces || (end < rest_.size() && rest_[end] == '}');
         if (end == start || !closed) return "$";
-        const std::string value = lookup(env_, rest_.substr(start, end - start));
+        std::string value = lookup(env_, rest_.substr(start, end - start));
         rest_.remove_prefix(end + (braces ? 1 : 0));
         return value;
     }

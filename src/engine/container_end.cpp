@@ -169,17 +169,17 @@ Result<void> Containers::Impl::stop(const std::shared_ptr<Container>& container,
     return {};
 }
 
-Result<void> Containers::stop(const std::string& name, std::optional<std::string> signal,
+Result<void> Containers::stop(const std::string& name, const std::optional<std::string>& signal,
                               std::optional<int> seconds) {
     return impl_->stop(TRY(impl_->find(name)), signal, seconds);
 }
 
-Result<void> Containers::restart(const std::string& name, std::optional<std::string> signal,
+Result<void> Containers::restart(const std::string& name, const std::optional<std::string>& signal,
                                  std::optional<int> seconds) {
     const auto container = TRY(impl_->find(name));
-    const auto stopped = impl_->stop(container, signal, seconds);
+    auto stopped = impl_->stop(container, signal, seconds);
     if (!stopped && stopped.error().code != Code::NotModified) return stopped;
-    const auto started = impl_->start(container);
+    auto started = impl_->start(container);
     if (!started && started.error().code != Code::NotModified) return started;
     impl_->publish_event(*container->record(), "restart");
     return {};

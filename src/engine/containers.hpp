@@ -98,9 +98,9 @@ class Containers {
     Result<void> start(const std::string& name);
     // nullopt for a signal or time means the container's own (StopSignal, StopTimeout); a negative
     // time waits for ever. NotModified when it does not run.
-    Result<void> stop(const std::string& name, std::optional<std::string> signal,
+    Result<void> stop(const std::string& name, const std::optional<std::string>& signal,
                       std::optional<int> seconds);
-    Result<void> restart(const std::string& name, std::optional<std::string> signal,
+    Result<void> restart(const std::string& name, const std::optional<std::string>& signal,
                          std::optional<int> seconds);
     Result<void> kill(const std::string& name, const std::string& signal);
     Result<void> pause(const std::string& name);
