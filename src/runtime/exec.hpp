@@ -15,8 +15,6 @@ struct ExecOptions {
     Stdio stdio;                                  // not used with process.terminal
     const sys::cgroup::Cgroup* cgroup = nullptr;  // of the container
     std::string seccomp_bpf;                      // of the container; empty: none
-    std::string user;                             // as in CreateOptions
-    std::vector<std::string> groups;
     unsigned seccomp_flags = 0;
 };
 
