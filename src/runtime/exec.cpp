@@ -12,7 +12,6 @@
 #include "runtime/exec.hpp"
 
 #include <fcntl.h>
-#include <grp.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -60,12 +59,7 @@ Result<void> run_process(ChildArgument& argument) {
     const Plan& plan = argument.plan;
     const oci::Process& process = plan.process;
     ::signal(SIGPIPE, SIG_IGN);
-    if (plan.join_user) {
-        if (::setgroups(0, nullptr) != 0 && errno != EPERM) return fail_errno("clear groups");
-        if (::setresgid(0, 0, 0) != 0 || ::setresuid(0, 0, 0) != 0) {
-            return fail_errno("become root of the user namespace");
-        }
-    }
+    if (plan.join_user) TRY(sys::ns::become_root());
     if (::setsid() < 0) return fail_errno("start session");
     {
         const sys::RootedDir root = TRY(sys::RootedDir::open("/"));

@@ -3,13 +3,12 @@
 // locked copy of the stage's. We hold full capabilities *in that user namespace* only, and copies
 // of the caller's descriptors, which are closed before we say that we are ready.
 //
-//   identity       root of the container, session, host name, loopback
+//   identity       session, host name, loopback
 //   file systems   enter_rootfs_in_child (inside.cpp), kernel parameters
 //   program        working folder and program found, so that create can say what is wrong
 //   Ready          wait for the start
 //   drop           identity.cpp, then exec_stage.cpp
 
-#include <grp.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -29,15 +28,6 @@
 namespace coffer::runtime {
 
 namespace {
-
-Result<void> become_container_root(const Launch& launch) {
-    if (!launch.userns) return {};
-    if (::setgroups(0, nullptr) != 0 && errno != EPERM) return fail_errno("clear groups");
-    if (::setresgid(0, 0, 0) != 0 || ::setresuid(0, 0, 0) != 0) {
-        return fail_errno("become root of the user namespace");
-    }
-    return {};
-}
 
 Result<void> set_names(const oci::Spec& spec) {
     if (!spec.hostname.empty() && ::sethostname(spec.hostname.c_str(), spec.hostname.size()) != 0) {
@@ -103,7 +93,6 @@ Result<void> run_init(InitArgument& argument, Channel& channel) {
     const int sync_fd = argument.sync.get();
     const int listener_fd = launch.options.start_listener_fd;
     ::signal(SIGPIPE, SIG_IGN);
-    TRY(become_container_root(launch));
     if (::setsid() < 0) return fail_errno("start session");
     TRY(set_names(spec));
     if (launch.new_network) TRY(sys::ns::loopback_up());

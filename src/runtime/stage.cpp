@@ -54,8 +54,10 @@ Result<void> make_time_namespace(const Launch& launch) {
 
 Result<void> join_namespaces(const Launch& launch) {
     for (const auto& [kind, fd] : launch.joins) TRY(sys::ns::enter(fd.get(), kind));
-    if (launch.userns) TRY(sys::ns::enter(launch.userns.get(), Kind::User));
-    return {};
+    if (!launch.userns) return {};
+    TRY(sys::ns::enter(launch.userns.get(), Kind::User));
+    // The namespaces made next are to be owned by the container's root.
+    return sys::ns::become_root();
 }
 
 // In the working folder, which is the root file system: its passwd and group files are whole now.

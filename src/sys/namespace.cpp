@@ -1,6 +1,7 @@
 #include "sys/namespace.hpp"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/nsfs.h>
 #include <net/if.h>
 #include <sched.h>
@@ -115,6 +116,15 @@ Result<Fd> open_of(int pid, Kind kind) {
 Result<void> enter(int ns_fd, Kind kind) {
     if (::setns(ns_fd, static_cast<int>(bit(kind))) != 0) {
         return fail_errno("join {} namespace", name_of(kind));
+    }
+    return {};
+}
+
+Result<void> become_root() {
+    // Where groups may not be set there is none to clear.
+    if (::setgroups(0, nullptr) != 0 && errno != EPERM) return fail_errno("clear groups");
+    if (::setresgid(0, 0, 0) != 0 || ::setresuid(0, 0, 0) != 0) {
+        return fail_errno("become root of the user namespace");
     }
     return {};
 }

@@ -36,6 +36,9 @@ Result<Fd> open_self(Kind kind);
 Result<Fd> open_of(int pid, Kind kind);
 // setns(2).
 Result<void> enter(int ns_fd, Kind kind);
+// The root of our user namespace, without supplementary groups: after entering one, before making
+// what root should own.
+Result<void> become_root();
 // True if both descriptors name the same namespace.
 Result<bool> same(int a_fd, int b_fd);
 // The user namespace that owns `ns_fd`.
