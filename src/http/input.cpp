@@ -29,7 +29,10 @@ Result<std::string> Input::read_head(Channel::Limit idle, Channel::Limit whole) 
     std::size_t searched = 0;
     for (;;) {
         // An empty line before a request is allowed (RFC 9112, 2.2).
-        while (searched == 0 && buffered().substr(0, 2) == "\r\n") consume(2);
+        while (buffered().starts_with("\r\n")) {
+            consume(2);
+            searched = 0;
+        }
         if (const auto end = find_head_end(buffered(), searched)) {
             std::string head(buffered().substr(0, *end));
             consume(*end);
