@@ -39,6 +39,7 @@ class Engine:
         self.exec_root = self.dir / "run"
         self.socket = self.dir / "docker.sock"
         self.log = self.dir / "cofferd.log"
+        (self.dir / "daemon.json").write_text("{}")  # the machine's own does not count
         self.flags = list(flags)
         self.env = dict(os.environ)
         self.process = None
