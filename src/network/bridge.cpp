@@ -131,13 +131,13 @@ Result<void> wire(const Wiring& wiring) {
     netlink::Veth veth;
     veth.name = wiring.host_ifname;
     veth.master = master->index;
-    veth.isolated = wiring.isolated;
     veth.mtu = wiring.mtu;
     veth.peer_netns = wiring.netns_fd;
     veth.peer_name = wiring.ifname;
     veth.peer_mac = wiring.mac;
     netlink::Batch outside;
     outside.add_veth(veth);
+    if (wiring.isolated) outside.isolate_port(wiring.host_ifname);
     TRY(host.commit(outside));
 
     auto inside = TRY(netlink::Socket::open_in(wiring.netns_fd));
@@ -147,7 +147,14 @@ Result<void> wire(const Wiring& wiring) {
     batch.add_address(link->index, wiring.address.address.value, wiring.address.prefix.length);
     batch.set_up(link->index);
     if (wiring.gateway) batch.add_default_route(wiring.gateway->value);
-    return inside.commit(batch);
+    TRY(inside.commit(batch));
+    // The kernel notices in the background that both ends are up, and until then the bridge drops
+    // what comes: the container's first packet, and a second until it is sent again. Asking for an
+    // interface makes the kernel notice at once (6.9 and later).
+    TRY(inside.find_link(wiring.ifname));
+    TRY(host.find_link(wiring.host_ifname));
+    TRY(host.find_link(wiring.bridge));  // it came up with its first port
+    return {};
 }
 
 Result<void> remove_interface(const std::string& name) {
@@ -159,6 +166,18 @@ Result<void> remove_interface(const std::string& name) {
     auto removed = socket.commit(batch);
     if (!removed && removed.error().sys_errno == ENODEV) return {};  // its namespace went first
     return removed;
+}
+
+Result<void> isolate(const std::string& host_ifname) {
+    auto socket = TRY(netlink::Socket::open());
+    netlink::Batch batch;
+    batch.isolate_port(host_ifname);
+    return socket.commit(batch);
+}
+
+bool is_netfilter_on() {
+    const auto text = sys::read_file("/proc/sys/net/bridge/bridge-nf-call-iptables");
+    return text && trim(*text) == "1";
 }
 
 std::string host_ifname(const std::string& endpoint_id) {

@@ -49,6 +49,11 @@ struct Wiring {
 };
 Result<void> wire(const Wiring& wiring);
 
+// Keeps a port that exists apart from other isolated ports of its bridge.
+Result<void> isolate(const std::string& host_ifname);
+// Whether bridged frames go through the IP hooks of the firewall.
+bool is_netfilter_on();
+
 // "cof" and 11 digits of the endpoint's id.
 std::string host_ifname(const std::string& endpoint_id);
 // Removes ports of these bridges that have our names and are not in `known`.

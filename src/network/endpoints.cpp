@@ -13,12 +13,6 @@
 namespace coffer::network {
 namespace {
 
-std::vector<PublishedPort> ports_of(NetworksState& state, const Endpoint& endpoint) {
-    KnownNetwork* network = state.find_endpoint(endpoint);
-    return network == nullptr ? std::vector<PublishedPort>()
-                              : network->endpoints.at(endpoint.id).ports;
-}
-
 // The kernel translates a flow by the rules of its first packet. A UDP client that never pauses
 // would go on to the container that had the port before, or to nobody. The table of connections is
 // shared with dying namespaces, so this can wait for milliseconds; TCP has no need of it.
@@ -107,16 +101,19 @@ Result<Endpoint> Networks::connect(const std::string& reference, const ConnectOp
     wiring.address = *parse_interface(format("{}/{}", endpoint.ip, endpoint.prefix));
     if (options.default_route) wiring.gateway = parse_address(endpoint.gateway);
     wiring.mtu = network.mtu;
-    wiring.isolated = !network.icc;
+    wiring.isolated = !network.icc && !impl_->isolates_by_table;
     wiring.netns_fd = options.netns_fd;
-    auto wired = bridge::wire(wiring);
+    Result<void> wired;
+    if (impl_->isolates_by_table && !network.icc)  // before there is anything to reach
+        wired = impl_->change_table(firewall::add_isolated(impl_->table, endpoint.host_ifname));
+    if (wired) wired = bridge::wire(wiring);
     if (!wired && wired.error().code == Code::NotFound) {  // somebody deleted the bridge
         wired = impl_->ensure_bridge(network);
         if (wired) wired = bridge::wire(wiring);
     }
     if (wired) return endpoint;
     ignore(bridge::remove_interface(endpoint.host_ifname), "undo of a failed connect");
-    impl_->forget(endpoint);
+    release(endpoint);
     return wrap(std::move(wired).error(), format("connect to network {}", network.name));
 }
 
@@ -151,17 +148,21 @@ Result<void> Networks::publish(Endpoint& endpoint, const std::vector<PortRequest
 
 void Networks::release(const Endpoint& endpoint) {
     std::vector<PublishedPort> ports;
+    bool isolated = false;
     {
         auto locked = impl_->state.lock();
-        ports = ports_of(*locked, endpoint);
+        const KnownNetwork* known = locked->find_endpoint(endpoint);
+        if (known == nullptr) return;
+        ports = known->endpoints.at(endpoint.id).ports;
+        isolated = impl_->isolates_by_table && !known->info.icc && !endpoint.ip.empty();
     }
-    if (!ports.empty()) {
-        // Before the ports are free in the books, or the next owner's element would go too.
-        auto closed = impl_->change_table(firewall::remove_ports(impl_->table, ports));
-        if (!closed) LOG_WARN("unpublish {}: {}", endpoint.container_name, closed.error().message);
-        if (has_udp(ports))
-            cut_off(sys::conntrack::forget_answers_from(parse_address(endpoint.ip)->value));
-    }
+    // Before the ports are free in the books, or the next owner's elements would go too.
+    std::string commands = firewall::remove_ports(impl_->table, ports);
+    if (isolated) commands += firewall::remove_isolated(impl_->table, endpoint.host_ifname);
+    auto closed = impl_->change_table(commands);
+    if (!closed) LOG_WARN("release {}: {}", endpoint.container_name, closed.error().message);
+    if (has_udp(ports))
+        cut_off(sys::conntrack::forget_answers_from(parse_address(endpoint.ip)->value));
     impl_->forget(endpoint);
 }
 

@@ -18,6 +18,10 @@ constexpr const char* kChains = R"(
         type nat hook prerouting priority dstnat; policy accept;
         fib daddr type local jump coffer_publish
     }
+    chain coffer_mark {
+        type filter hook prerouting priority -90; policy accept;
+        iifname @coffer_bridges ct status dnat meta mark set meta mark | 0x20000000
+    }
     chain coffer_output {
         type nat hook output priority -100; policy accept;
         fib daddr type local jump coffer_publish
@@ -142,6 +146,34 @@ std::string add_ports(const std::string& table, const std::vector<PublishedPort>
 
 std::string remove_ports(const std::string& table, const std::vector<PublishedPort>& ports) {
     return remove(table, elements_of(ports));
+}
+
+std::string remove_isolation(const std::string& table) {
+    return format("add table bridge {0}\ndelete table bridge {0}\n", table);
+}
+
+std::string replace_isolation(const std::string& table, const std::vector<std::string>& ports) {
+    std::string text = remove_isolation(table);
+    text += format(R"(table bridge {} {{
+    set coffer_isolated {{ type ifname; }}
+    chain coffer_forward {{
+        type filter hook forward priority filter; policy accept;
+        iifname @coffer_isolated oifname @coffer_isolated meta mark & 0x20000000 == 0 drop
+    }}
+}}
+)",
+                   table);
+    for (const std::string& port : ports) text += add_isolated(table, port);
+    return text;
+}
+
+std::string add_isolated(const std::string& table, const std::string& port) {
+    return format("add element bridge {} coffer_isolated {{ {} }}\n", table, quoted(port));
+}
+
+std::string remove_isolated(const std::string& table, const std::string& port) {
+    return add_isolated(table, port) +
+           format("delete element bridge {} coffer_isolated {{ {} }}\n", table, quoted(port));
 }
 
 std::string pass_docker(const std::string& listing, const std::vector<BridgeRules>& bridges) {

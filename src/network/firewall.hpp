@@ -10,6 +10,11 @@
 //   forward      into a bridge come only answers and published ports; inside a bridge only what
 //                its network allows; an internal network neither sends nor receives
 //   postrouting  containers leave under the host's address
+//
+// Containers of a bridge that is not talking are kept apart by the bridge itself (isolated ports).
+// Where br_netfilter hands bridged frames to the IP hooks (docker and kubernetes switch it on), a
+// published port of a neighbour becomes a bridged frame too, which isolated ports would drop. There
+// a table of the bridge family does the same work and lets translated packets through.
 
 #include <string>
 #include <vector>
@@ -37,6 +42,14 @@ std::string remove_bridge(const std::string& table, const BridgeRules& bridge);
 // Empty for no ports.
 std::string add_ports(const std::string& table, const std::vector<PublishedPort>& ports);
 std::string remove_ports(const std::string& table, const std::vector<PublishedPort>& ports);
+
+// The table of the bridge family, replaced as a whole; `ports` are the host ends of the containers
+// that are kept apart. Its elements are added and removed one by one as well.
+std::string replace_isolation(const std::string& table, const std::vector<std::string>& ports);
+std::string add_isolated(const std::string& table, const std::string& port);
+std::string remove_isolated(const std::string& table, const std::string& port);
+// For the start of an engine that needs no such table.
+std::string remove_isolation(const std::string& table);
 
 // A dockerd on the same host sets the policy of its FORWARD chain to drop, and no accept of ours
 // overrides that. Docker leaves the chain DOCKER-USER to others: when it exists, our bridges are

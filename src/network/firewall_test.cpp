@@ -48,6 +48,14 @@ TEST(Firewall, a_named_network_talks_and_an_internal_one_is_not_masqueraded) {
     EXPECT_THAT(internal, Not(HasSubstr("coffer_subnets")));
 }
 
+TEST(Firewall, keeps_ports_apart_in_a_table_of_the_bridge_family) {
+    const std::string text = replace_isolation("t", {"cof1", "cof2"});
+    EXPECT_THAT(text, StartsWith("add table bridge t\ndelete table bridge t\ntable bridge t {"));
+    EXPECT_THAT(text, HasSubstr("add element bridge t coffer_isolated { \"cof2\" }\n"));
+    EXPECT_THAT(remove_isolated("t", "cof1"),
+                HasSubstr("delete element bridge t coffer_isolated { \"cof1\" }\n"));
+}
+
 TEST(Firewall, passes_docker_once) {
     const std::vector<BridgeRules> bridges = {{"b0", {}, false, false, true}};
     const std::string rules = pass_docker("chain DOCKER-USER { return }", bridges);

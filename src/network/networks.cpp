@@ -228,8 +228,30 @@ Result<void> Networks::start() {
         bridges.push_back(network.bridge);
         for (const Endpoint& endpoint : endpoints(network.id)) ports.insert(endpoint.host_ifname);
     }
+    TRY(impl_->start_isolation());
     TRY(impl_->rebuild_table());
     return bridge::remove_leftovers(bridges, ports);
+}
+
+std::vector<std::string> Networks::Impl::isolated_ports() {
+    auto locked = state.lock();
+    std::vector<std::string> ports;
+    for (const auto& [id, known] : locked->networks)
+        for (const auto& [endpoint_id, endpoint] : known.endpoints)
+            if (!known.info.icc && !endpoint.host_ifname.empty())
+                ports.push_back(endpoint.host_ifname);
+    return ports;
+}
+
+Result<void> Networks::Impl::start_isolation() {
+    isolates_by_table = bridge::is_netfilter_on() &&
+                        sys::nft::run(firewall::replace_isolation(table, {})).has_value();
+    if (isolates_by_table) return {};
+    for (const std::string& port : isolated_ports())
+        if (auto done = bridge::isolate(port); !done && done.error().sys_errno != ENODEV)
+            return done;
+    ignore(sys::nft::run(firewall::remove_isolation(table)), "a kernel without this family");
+    return {};
 }
 
 Result<void> Networks::Impl::rebuild_table() {
@@ -248,7 +270,9 @@ Result<void> Networks::Impl::rebuild_table_locked() {
                 ports.insert(ports.end(), endpoint.ports.begin(), endpoint.ports.end());
         }
     }
-    TRY(sys::nft::run(firewall::replace_table(table, bridges, ports)));
+    std::string commands = firewall::replace_table(table, bridges, ports);
+    if (isolates_by_table) commands += firewall::replace_isolation(table, isolated_ports());
+    TRY(sys::nft::run(commands));
     change_docker_user(
         [&](const auto& listing) { return firewall::pass_docker(listing, bridges); });
     return {};

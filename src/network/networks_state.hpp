@@ -38,6 +38,9 @@ struct Networks::Impl {
     const std::string table;
     Sync<NetworksState> state;
     std::mutex changes;  // one create or remove of a network at a time
+    // Set by start(), before there are others to see it: who keeps containers apart, the bridge or
+    // a table (firewall.hpp).
+    bool isolates_by_table = false;
     // One writer of the table at a time. Taken before the state's lock, never after: a rebuild
     // reads the state while it holds off all incremental changes.
     std::mutex table_writer;
@@ -52,6 +55,8 @@ struct Networks::Impl {
     // Applies one change of the table; a table that somebody removed is made again as a whole.
     Result<void> change_table(const std::string& commands);
     Result<void> rebuild_table();
+    Result<void> start_isolation();
+    std::vector<std::string> isolated_ports();
     Result<void> rebuild_table_locked();
     // Lets `plan` answer the listing of docker's chain for others, where there is one.
     static void change_docker_user(

@@ -40,9 +40,8 @@ struct Bridge {
     unsigned mtu = 0;  // 0: the kernel's default
 };
 struct Veth {
-    std::string name;       // the end in the socket's namespace
-    int master = 0;         // bridge that it becomes a port of
-    bool isolated = false;  // no frames to or from other isolated ports of the bridge
+    std::string name;  // the end in the socket's namespace
+    int master = 0;    // bridge that it becomes a port of
     unsigned mtu = 0;
     int peer_netns = -1;  // borrowed; the peer is born there
     std::string peer_name;
@@ -60,7 +59,9 @@ class Batch {
     Batch& operator=(const Batch&) = delete;
 
     void add_bridge(const Bridge& bridge);
-    void add_veth(const Veth& veth);  // both requests: create (up), then port options
+    void add_veth(const Veth& veth);  // up; its peer is down
+    // No frames to or from other isolated ports of the same bridge.
+    void isolate_port(const std::string& name);
     void add_address(int index, std::uint32_t address, unsigned prefix);
     void remove_address(int index, std::uint32_t address, unsigned prefix);
     void set_up(int index);

@@ -206,6 +206,22 @@ TEST_F(Endpoints, come_back_after_somebody_deleted_the_bridge) {
     EXPECT_EQ(ask_tcp(a.netns.get(), "172.17.0.1", 81), a.endpoint.ip);
 }
 
+TEST_F(Endpoints, stay_apart_when_bridge_netfilter_is_switched) {
+    const std::string before = shell("cat /proc/sys/net/bridge/bridge-nf-call-iptables");
+    for (const auto& [from, to] : {std::pair{"0", "1"}, std::pair{"1", "0"}}) {
+        set_bridge_netfilter(from);
+        Engine engine;
+        const Container a = connect(engine, "bridge", "a");
+        const Container b = connect(engine, "bridge", "b");
+        const Server in_b(b.netns.get(), kTcp, "0.0.0.0", 80);
+        set_bridge_netfilter(to);
+        EXPECT_EQ(ask_tcp(a.netns.get(), b.endpoint.ip, 80), "") << from << " to " << to;
+        engine.restart({a.endpoint, b.endpoint});
+        EXPECT_EQ(ask_tcp(a.netns.get(), b.endpoint.ip, 80), "") << from << " to " << to;
+    }
+    set_bridge_netfilter(before.c_str());
+}
+
 TEST(TwoEngines, live_side_by_side) {
     Engine first("t0");
     Engine second("t1");

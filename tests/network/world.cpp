@@ -72,7 +72,6 @@ bool enter_fresh_netns() {
     sys::netlink::Batch batch;
     batch.set_up(1);
     MUST(socket.commit(batch));
-    shell("echo 0 > /proc/sys/net/bridge/bridge-nf-call-iptables 2>/dev/null || true");
     return true;
 }
 
@@ -190,6 +189,10 @@ std::string shell_in(int netns, const std::string& command) {
     return out;
 }
 
+void set_bridge_netfilter(const char* value) {
+    shell(format("echo {} > /proc/sys/net/bridge/bridge-nf-call-iptables", value));
+}
+
 Engine::Engine(std::string bridge) {
     config.bridge = std::move(bridge);
     restart({});
@@ -209,7 +212,8 @@ Engine::~Engine() {
         if (network.driver == "bridge" && network.name != "bridge")
             ignore(networks->remove(network.id), "reported by the final check");
     }
-    shell("ip link delete " + config.bridge + "; nft delete table ip coffer_" + config.bridge);
+    shell("ip link delete " + config.bridge + "; nft delete table ip coffer_" + config.bridge +
+          "; nft delete table bridge coffer_" + config.bridge + " 2>/dev/null || true");
 }
 
 Container connect(Engine& engine, const std::string& network, const std::string& name,

@@ -61,6 +61,9 @@ sys::Fd make_lan();
 std::string shell(const std::string& command);
 std::string shell_in(int netns, const std::string& command);
 
+// "1" or "0": whether the firewall's IP hooks see bridged frames.
+void set_bridge_netfilter(const char* value);
+
 // Networks on their own records and bridge, removed at the end.
 struct Engine {
     explicit Engine(std::string bridge = "t0");
