@@ -60,6 +60,15 @@ Result<StopParameters> stop_parameters(const Request& request) {
     return parameters;
 }
 
+// A verified certificate is an administrator's. On plain tcp anybody of the machine may have
+// connected: nobody's rights, no part of the host.
+engine::Caller caller_of(const http::Peer& peer) {
+    constexpr std::uint32_t kNobody = 65534;
+    if (peer.local) return {peer.uid, peer.gid};
+    if (!peer.certificate.empty()) return {0, 0};
+    return {kNobody, kNobody};
+}
+
 Result<http::Reply> list(Context& context, const Request& request) {
     engine::ListOptions options;
     options.all = request.flag("all");
@@ -72,10 +81,9 @@ Result<http::Reply> list(Context& context, const Request& request) {
 
 Result<http::Reply> create(Context& context, const Request& request) {
     const auto body = TRY(request.body<api::ContainerCreateRequest>());
-    const http::Peer& peer = request.http().peer;
-    // On tcp there is no user: a verified certificate is the engine's administrator.
-    const engine::Caller caller{peer.local ? peer.uid : 0, peer.local ? peer.gid : 0};
-    return json_reply(TRY(context.containers.create(request.text("name"), body, caller)), 201);
+    return json_reply(
+        TRY(context.containers.create(request.text("name"), body, caller_of(request.http().peer))),
+        201);
 }
 
 Result<http::Reply> inspect(Context& context, const Request& request) {
