@@ -8,6 +8,10 @@
 namespace coffer::runtime {
 
 struct ExecOptions {
+    // "name[:group]" to look up in the container's files instead of the process's numbers
+    // (user.hpp), with further groups. Empty: as the process says.
+    std::string user;
+    std::vector<std::string> groups;
     Stdio stdio;                                  // not used with process.terminal
     const sys::cgroup::Cgroup* cgroup = nullptr;  // of the container
     std::string seccomp_bpf;                      // of the container; empty: none
