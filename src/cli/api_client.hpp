@@ -18,7 +18,7 @@ struct HostOptions {
 // The host as docker writes it: scheme and port added, "localhost" for an empty one.
 Result<std::string> normal_host(std::string_view text);
 
-using Query = std::map<std::string, std::string>;
+using Query = std::multimap<std::string, std::string>;
 
 struct ApiCall {
     http::Method method = http::Method::Get;

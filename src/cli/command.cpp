@@ -60,8 +60,9 @@ ParseOutcome unknown_command(std::string_view program, std::string_view path, st
 
 const Command* find_child(const Command& command, std::string_view name) {
     for (const Command* child : command.children) {
-        if (child->name == name || (!child->other_name.empty() && child->other_name == name)) {
-            return child;
+        if (child->name == name) return child;
+        for (const std::string& other : split(child->other_names, ',')) {
+            if (!other.empty() && other == name) return child;
         }
     }
     return nullptr;

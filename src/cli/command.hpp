@@ -31,7 +31,7 @@ struct Command {
     Interspersed interspersed = Interspersed::Yes;
     // Every way to call it, without the program: "container run, run".
     std::string_view spellings = {};
-    std::string_view other_name = {};  // "list" of ls
+    std::string_view other_names = {};  // "list,ps" of ls
     std::span<const Command* const> children = {};
     int common = 0;  // place among the common commands of the top level; 0: not one
     bool hidden = false;

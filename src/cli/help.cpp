@@ -69,9 +69,12 @@ std::string spellings(const Command& command, std::string_view path) {
         for (const std::string& one : split(command.spellings, ',')) {
             out.push_back(format("{} {}", program, trim(one)));
         }
-    } else if (!command.other_name.empty()) {
+    } else if (!command.other_names.empty()) {
         const std::string_view parent = path.substr(0, path.rfind(' '));
-        out = {std::string(path), format("{} {}", parent, command.other_name)};
+        out.emplace_back(path);
+        for (const std::string& other : split(command.other_names, ',')) {
+            out.push_back(format("{} {}", parent, other));
+        }
     }
     return join(out, ", ");
 }

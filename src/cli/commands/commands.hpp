@@ -1,0 +1,63 @@
+#pragma once
+// Every command, by resource. Constant data.
+
+#include "cli/command.hpp"
+
+namespace coffer::cli::commands {
+
+// run.cpp, exec.cpp, attach.cpp
+extern const Command kRun;
+extern const Command kCreate;
+extern const Command kExec;
+extern const Command kStart;
+extern const Command kAttach;
+// container.cpp
+extern const Command kStop;
+extern const Command kRestart;
+extern const Command kKill;
+extern const Command kPause;
+extern const Command kUnpause;
+extern const Command kWait;
+extern const Command kRename;
+extern const Command kRm;
+extern const Command kLogs;
+extern const Command kTop;
+extern const Command kPort;
+extern const Command kContainerPrune;
+extern const Command kContainerInspect;
+extern const Command kContainer;
+// container_list.cpp
+extern const Command kPs;
+extern const Command kContainerLs;
+// image.cpp, image_list.cpp, image_transfer.cpp
+extern const Command kImages;
+extern const Command kImageLs;
+extern const Command kHistory;
+extern const Command kRmi;
+extern const Command kImageRm;
+extern const Command kTag;
+extern const Command kImageInspect;
+extern const Command kImagePrune;
+extern const Command kPull;
+extern const Command kLoad;
+extern const Command kSave;
+extern const Command kImport;
+extern const Command kImage;
+// network.cpp
+extern const Command kNetwork;
+// system.cpp
+extern const Command kVersion;
+extern const Command kInfo;
+extern const Command kEvents;
+extern const Command kInspect;
+extern const Command kSystem;
+// login.cpp
+extern const Command kLogin;
+extern const Command kLogout;
+// shell.cpp: the command line about itself
+extern const Command kCompletion;
+extern const Command kComplete;
+extern const Command kMan;
+extern const Command kHelp;
+
+}  // namespace coffer::cli::commands

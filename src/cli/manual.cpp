@@ -1,0 +1,90 @@
+#include "cli/manual.hpp"
+
+#include <algorithm>
+
+#include "base/text.hpp"
+
+namespace coffer::cli {
+
+namespace {
+
+// Text that roff takes as it is: no escapes, no requests at the start of a line.
+std::string roff(std::string_view text) {
+    std::string out;
+    bool line_start = true;
+    for (const char c : text) {
+        if (line_start && (c == '.' || c == '\'')) out += "\\&";
+        line_start = c == '\n';
+        if (c == '\\') {
+            out += "\\e";
+        } else if (c == '-') {
+            out += "\\-";
+        } else {
+            out += c;
+        }
+    }
+    return out;
+}
+
+std::string page_name(std::string_view path) {
+    std::string out(path);
+    std::replace(out.begin(), out.end(), ' ', '-');
+    return out;
+}
+
+}  // namespace
+
+std::string manual_page(const Command& command, std::string_view path) {
+    const bool is_root = path.find(' ') == std::string_view::npos;
+    std::string title = page_name(path);
+    std::string upper;
+    for (const char c : title) {
+        upper += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+    }
+    std::string out =
+        format(".TH {} 1 \"\" \"Coffer {}\" \"Coffer manual\"\n", roff(upper), COFFER_VERSION);
+    out += format(".SH NAME\n{} \\- {}\n", roff(title), roff(command.summary));
+    const std::string usage =
+        command.run == nullptr ? format("{} [OPTIONS] COMMAND", path) : use_line(command, path);
+    out += format(".SH SYNOPSIS\n.B {}\n", roff(usage));
+    if (!command.spellings.empty()) {
+        out += ".SH ALIASES\n";
+        const std::string_view program = path.substr(0, path.find(' '));
+        for (const std::string& one : split(command.spellings, ',')) {
+            out += format("{} {}\n.br\n", program, roff(trim(one)));
+        }
+    }
+    const std::vector<const Flag*> flags = command.flags.shown();
+    if (!flags.empty()) out += is_root ? ".SH GLOBAL OPTIONS\n" : ".SH OPTIONS\n";
+    for (const Flag* flag : flags) {
+        out += ".TP\n";
+        if (flag->shorthand != 0) out += format("\\fB\\-{}\\fR, ", flag->shorthand);
+        out += format("\\fB\\-\\-{}\\fR", roff(flag->name));
+        if (!flag->is_switch()) out += format(" \\fI{}\\fR", roff(flag->type));
+        out += format("\n{}\n", roff(flag->help));
+        if (!flag->default_shown.empty()) {
+            out += format("(default {})\n", roff(flag->default_shown));
+        }
+    }
+    const std::vector<const Command*> children = visible_children(command);
+    if (!children.empty()) out += ".SH COMMANDS\n";
+    for (const Command* child : children) {
+        out += format(".TP\n\\fB{}\\fR\n{}\n", roff(child->name), roff(child->summary));
+    }
+    if (is_root) {
+        out +=
+            ".SH ENVIRONMENT\n.TP\n\\fBCOFFER_HOST\\fR, \\fBDOCKER_HOST\\fR\n"
+            "The daemon to talk to, as \\-\\-host; the first one that is set counts.\n"
+            ".TP\n\\fBDOCKER_CONFIG\\fR\nThe folder of config.json, as \\-\\-config.\n"
+            ".SH EXIT STATUS\n"
+            "0 on success, 1 on an error. run and exec give the status of the program; run gives "
+            "125 when the engine failed, 126 when the program could not be executed and 127 "
+            "when it was not found.\n";
+    } else {
+        const std::string_view parent = path.substr(0, path.rfind(' '));
+        out += format(".SH SEE ALSO\n.BR {} (1)\n", roff(page_name(parent)));
+    }
+    return out;
+}
+
+}  // namespace coffer::cli

@@ -1,0 +1,44 @@
+// The root of the table of commands: the global flags and every command.
+#include "cli/commands/commands.hpp"
+
+namespace coffer::cli {
+
+namespace {
+
+using namespace commands;  // NOLINT(google-build-using-namespace): the table names them all
+
+constexpr std::array kGlobalFlags = {
+    text("config", 0, "Location of client config files (default \"~/.docker\")"),
+    toggle("debug", 'D', "Enable debug mode"),
+    list("host", 'H', nullptr, "Daemon socket to connect to"),
+    with_default(
+        text("log-level", 'l',
+             "Set the logging level (\"debug\", \"info\", \"warn\", \"error\", \"fatal\")"),
+        "info", "\"info\""),
+    toggle("tls", 0, "Use TLS; implied by --tlsverify"),
+    text("tlscacert", 0, "Trust certs signed only by this CA (default \"~/.docker/ca.pem\")"),
+    text("tlscert", 0, "Path to TLS certificate file (default \"~/.docker/cert.pem\")"),
+    text("tlskey", 0, "Path to TLS key file (default \"~/.docker/key.pem\")"),
+    toggle("tlsverify", 0, "Use TLS and verify the remote"),
+    toggle("version", 'v', "Print version information and quit"),
+};
+
+constinit const std::array kCommands = {
+    &kAttach,  &kCompletion, &kComplete, &kContainer, &kCreate,  &kEvents,  &kExec, &kHelp,
+    &kHistory, &kImage,      &kImages,   &kImport,    &kInfo,    &kInspect, &kKill, &kLoad,
+    &kLogin,   &kLogout,     &kLogs,     &kMan,       &kNetwork, &kPause,   &kPort, &kPs,
+    &kPull,    &kRename,     &kRestart,  &kRm,        &kRmi,     &kRun,     &kSave, &kStart,
+    &kStop,    &kSystem,     &kTag,      &kTop,       &kUnpause, &kVersion, &kWait,
+};
+
+}  // namespace
+
+constinit const Command kRoot{
+    .name = "coffer",
+    .arguments = "[OPTIONS] COMMAND [ARG...]",
+    .summary = "A container engine that is secure by default",
+    .flags = {kGlobalFlags},
+    .children = kCommands,
+};
+
+}  // namespace coffer::cli
