@@ -142,6 +142,9 @@ Failure Api::explain(Error error) const {
 }
 
 Result<http::Response> Api::open(const ApiCall& call) {
+    if (call.path.starts_with("/containers//")) {
+        return fail(Code::InvalidArgument, "invalid container name or ID: value is empty");
+    }
     Result<http::Response> response = client_.send(encode(call));
     if (!response) return explain(std::move(response).error());
     if (response->status() < 400) return response;
@@ -183,12 +186,8 @@ Result<json::Value> Api::remove(std::string path, Query query) {
         .method = http::Method::Delete, .path = std::move(path), .query = std::move(query)});
 }
 
-Result<std::string> container_path(std::string_view name, std::string_view rest) {
-    name = trim(name);
-    if (name.empty()) {
-        return fail(Code::InvalidArgument, "invalid container name or ID: value is empty");
-    }
-    return format("/containers/{}{}", http::percent_encode(name), rest);
+std::string container_path(std::string_view name, std::string_view rest) {
+    return format("/containers/{}{}", http::percent_encode(trim(name)), rest);
 }
 
 std::string image_path(std::string_view name, std::string_view rest) {

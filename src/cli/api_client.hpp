@@ -57,8 +57,8 @@ class Api {
     http::Client client_;
 };
 
-// "/containers/<name>" with the name encoded; refuses an empty name.
-Result<std::string> container_path(std::string_view name, std::string_view rest = {});
+// "/containers/<name>" with the name encoded. The Api refuses the path of an empty name.
+std::string container_path(std::string_view name, std::string_view rest = {});
 // "/images/<name>" where the slashes of the name stay.
 std::string image_path(std::string_view name, std::string_view rest = {});
 // {"status":{"running":true}} from "status=running" words; empty when there are none.

@@ -110,12 +110,14 @@ class Parser {
 }  // namespace
 
 const Flag* FlagTable::find(std::string_view name) const {
-    const Flag* flag = find_in(own, name);
-    return flag != nullptr ? flag : find_in(shared, name);
+    for (const auto& flags : parts()) {
+        if (const Flag* flag = find_in(flags, name)) return flag;
+    }
+    return nullptr;
 }
 
 const Flag* FlagTable::find(char shorthand) const {
-    for (const auto& flags : {own, shared}) {
+    for (const auto& flags : parts()) {
         for (const Flag& flag : flags) {
             if (flag.shorthand == shorthand) return &flag;
         }
@@ -125,7 +127,7 @@ const Flag* FlagTable::find(char shorthand) const {
 
 std::vector<const Flag*> FlagTable::shown() const {
     std::vector<const Flag*> out;
-    for (const auto& flags : {own, shared}) {
+    for (const auto& flags : parts()) {
         for (const Flag& flag : flags) {
             if (!flag.hidden && flag.same_as.empty()) out.push_back(&flag);
         }

@@ -3,6 +3,7 @@
 // flags, "--name=value", "--name value", "--", and pflag's words for every mistake. The tables are
 // constants; a Values object belongs to one thread.
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -77,7 +78,12 @@ constexpr Flag with_default(Flag flag, std::string_view kept, std::string_view s
 // Two tables read as one; the second may be shared between commands.
 struct FlagTable {
     std::span<const Flag> own;
-    std::span<const Flag> shared = {};
+    const std::span<const Flag>* shared = nullptr;
+
+    // Both, for loops.
+    std::array<std::span<const Flag>, 2> parts() const {
+        return {own, shared != nullptr ? *shared : std::span<const Flag>()};
+    }
 
     const Flag* find(std::string_view name) const;
     const Flag* find(char shorthand) const;

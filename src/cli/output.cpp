@@ -91,7 +91,8 @@ Result<void> print_list(const ListStyle& style, std::string_view format, Quiet q
         lines += "\n";
     }
     if (!table) return print(lines);
-    return print(align_columns(TRY(header_line(parsed, style)) + "\n" + lines));
+    const std::string header = TRY(header_line(parsed, style));
+    return print(align_columns(header + "\n" + lines));
 }
 
 Result<int> print_inspected(const std::vector<std::string>& names, std::string_view format,

@@ -27,13 +27,13 @@ constexpr std::array kAttachFlags = {
 Result<AttachedSession> attach_to(Invocation& call, const std::string& id, AttachOptions options) {
     options.detach_keys = call.flags.text("detach-keys");
     if (options.detach_keys.empty()) options.detach_keys = call.config.detach_keys();
-    options.resize_path = TRY(container_path(id, "/resize"));
-    options.kill_path = TRY(container_path(id, "/kill"));
+    options.resize_path = container_path(id, "/resize");
+    options.kill_path = container_path(id, "/kill");
     Query query{{"stream", "1"}, {"stdout", "1"}, {"stderr", "1"}};
     if (options.input) query.emplace("stdin", "1");
     if (!options.detach_keys.empty()) query.emplace("detachKeys", options.detach_keys);
     http::Upgraded connection = TRY(call.api.hijack(ApiCall{
-        .method = http::Method::Post, .path = TRY(container_path(id, "/attach")), .query = query}));
+        .method = http::Method::Post, .path = container_path(id, "/attach"), .query = query}));
     return AttachedSession::start(call.api, std::move(connection), std::move(options));
 }
 
@@ -42,7 +42,7 @@ Result<int> start_attached(Invocation& call) {
         return fail(Code::InvalidArgument,
                     "you cannot start and attach multiple containers at once");
     }
-    const json::Value found = TRY(call.api.get(TRY(container_path(call.args[0], "/json"))));
+    const json::Value found = TRY(call.api.get(container_path(call.args[0], "/json")));
     const std::string id = text_of(found, "Id");
     AttachOptions options;
     options.tty = bool_of(found, "Config.Tty");
@@ -52,9 +52,9 @@ Result<int> start_attached(Invocation& call) {
     const bool removed = bool_of(found, "HostConfig.AutoRemove");
     http::Response wait =
         TRY(call.api.open(ApiCall{.method = http::Method::Post,
-                                  .path = TRY(container_path(id, "/wait")),
+                                  .path = container_path(id, "/wait"),
                                   .query = {{"condition", removed ? "removed" : "next-exit"}}}));
-    TRY(call.api.post(TRY(container_path(id, "/start"))));
+    TRY(call.api.post(container_path(id, "/start")));
     if (is_terminal(STDOUT_FILENO)) session.send_size();
     return TRY(session.run(&wait)).status.value_or(0);
 }
@@ -65,9 +65,7 @@ Result<int> start(Invocation& call) {
     }
     std::vector<std::string> failed;
     for (const std::string& name : call.args) {
-        const Result<std::string> path = container_path(name, "/start");
-        const Result<json::Value> started =
-            path ? call.api.post(*path) : Result<json::Value>(fail(path.error()));
+        const Result<json::Value> started = call.api.post(container_path(name, "/start"));
         if (started) {
             TRY(print_line(name));
         } else {
@@ -82,8 +80,8 @@ Result<int> start(Invocation& call) {
 Result<int> attach(Invocation& call) {
     // Asked first, so that an exit in between is not missed.
     http::Response wait = TRY(call.api.open(
-        ApiCall{.method = http::Method::Post, .path = TRY(container_path(call.args[0], "/wait"))}));
-    const json::Value found = TRY(call.api.get(TRY(container_path(call.args[0], "/json"))));
+        ApiCall{.method = http::Method::Post, .path = container_path(call.args[0], "/wait")}));
+    const json::Value found = TRY(call.api.get(container_path(call.args[0], "/json")));
     if (!bool_of(found, "State.Running")) {
         return fail(Code::Conflict, "You cannot attach to a stopped container, start it first");
     }

@@ -58,7 +58,7 @@ constexpr std::array kInspectFlags = {
 // POST /containers/<name><action> for every name.
 Result<int> post_each(Invocation& call, std::string_view action, const Query& query) {
     return for_each_name(call.args, [&](const std::string& name) -> Result<void> {
-        TRY(call.api.post(TRY(container_path(name, action)), query));
+        TRY(call.api.post(container_path(name, action), query));
         return {};
     });
 }
@@ -99,9 +99,7 @@ Result<int> unpause(Invocation& call) {
 Result<int> wait(Invocation& call) {
     std::vector<std::string> errors;
     for (const std::string& name : call.args) {
-        const Result<std::string> path = container_path(name, "/wait");
-        const Result<json::Value> ended =
-            path ? call.api.post(*path) : Result<json::Value>(fail(path.error()));
+        const Result<json::Value> ended = call.api.post(container_path(name, "/wait"));
         if (ended) {
             TRY(print(format("{}\n", int_of(*ended, "StatusCode"))));
         } else {
@@ -118,7 +116,7 @@ Result<int> rename(Invocation& call) {
     if (from.empty() || to.empty()) {
         return fail(Code::InvalidArgument, "Error: Neither old nor new names may be empty");
     }
-    TRY(call.api.post(TRY(container_path(from, "/rename")), {{"name", to}}));
+    TRY(call.api.post(container_path(from, "/rename"), {{"name", to}}));
     return 0;
 }
 
@@ -133,7 +131,7 @@ Result<int> rm(Invocation& call) {
         while (bare.starts_with('/')) bare.remove_prefix(1);
         while (bare.ends_with('/')) bare.remove_suffix(1);
         if (bare.empty()) return fail(Code::InvalidArgument, "container name cannot be empty");
-        TRY(call.api.remove(TRY(container_path(bare)), query));
+        TRY(call.api.remove(container_path(bare), query));
         return {};
     };
     if (!force) return for_each_name(call.args, act);
@@ -170,7 +168,7 @@ Result<std::string> log_time(const std::string& text, std::string_view flag) {
 
 Result<int> logs(Invocation& call) {
     const Values& flags = call.flags;
-    const json::Value found = TRY(call.api.get(TRY(container_path(call.args[0], "/json"))));
+    const json::Value found = TRY(call.api.get(container_path(call.args[0], "/json")));
     Query query{{"stdout", "1"}, {"stderr", "1"}, {"tail", flags.text("tail")}};
     for (const std::string_view name : {"since", "until"}) {
         const std::string time = TRY(log_time(flags.text(name), name));
@@ -180,7 +178,7 @@ Result<int> logs(Invocation& call) {
         if (flags.is_set(name)) query.emplace(name, "1");
     }
     http::Response response = TRY(call.api.open(
-        ApiCall{.path = TRY(container_path(text_of(found, "Id"), "/logs")), .query = query}));
+        ApiCall{.path = container_path(text_of(found, "Id"), "/logs"), .query = query}));
     const bool tty = bool_of(found, "Config.Tty");
     http::FrameDecoder decoder;
     std::string buffer(32 * 1024, '\0');
@@ -207,7 +205,7 @@ Result<int> top(Invocation& call) {
     if (call.args.size() > 1) {
         query.emplace("ps_args", join({call.args.begin() + 1, call.args.end()}, " "));
     }
-    const json::Value reply = TRY(call.api.get(TRY(container_path(call.args[0], "/top")), query));
+    const json::Value reply = TRY(call.api.get(container_path(call.args[0], "/top"), query));
     std::string lines;
     const auto add = [&](const json::Array& cells) {
         std::vector<std::string> words;
@@ -222,8 +220,8 @@ Result<int> top(Invocation& call) {
 
 std::string host_and_port(const json::Value& binding) {
     const std::string ip = text_of(binding, "HostIp");
-    return format(ip.find(':') == std::string::npos ? "{}:{}" : "[{}]:{}", ip,
-                  text_of(binding, "HostPort"));
+    const std::string port = text_of(binding, "HostPort");
+    return ip.find(':') == std::string::npos ? ip + ":" + port : "[" + ip + "]:" + port;
 }
 
 // Digits compare as numbers, as docker sorts ports.
@@ -255,7 +253,7 @@ bool natural_less(const std::string& a, const std::string& b) {
 }
 
 Result<int> port(Invocation& call) {
-    const json::Value found = TRY(call.api.get(TRY(container_path(call.args[0], "/json"))));
+    const json::Value found = TRY(call.api.get(container_path(call.args[0], "/json")));
     const json::Value* settings = found.find("NetworkSettings");
     const json::Value* ports = settings != nullptr ? settings->find("Ports") : nullptr;
     const json::Value none;
@@ -296,8 +294,7 @@ Result<int> inspect(Invocation& call) {
     if (call.flags.is_set("size")) query.emplace("size", "1");
     return print_inspected(
         call.args, call.flags.text("format"), [&](const std::string& name) -> Result<std::string> {
-            return call.api.text(
-                ApiCall{.path = TRY(container_path(name, "/json")), .query = query});
+            return call.api.text(ApiCall{.path = container_path(name, "/json"), .query = query});
         });
 }
 

@@ -57,12 +57,12 @@ Result<int> exec(Invocation& call) {
     const bool tty = flags.is_set("tty");
     const bool detached = flags.is_set("detach");
     const bool input = bool_of(request, "AttachStdin");
-    TRY(call.api.get(TRY(container_path(container, "/json"))));  // "no such container" comes first
+    TRY(call.api.get(container_path(container, "/json")));  // "no such container" comes first
     if (!detached && input && tty && !is_terminal(STDIN_FILENO)) {
         return fail(Code::InvalidArgument, "the input device is not a TTY");
     }
     const json::Value created =
-        TRY(call.api.post(TRY(container_path(container, "/exec")), {}, std::move(request)));
+        TRY(call.api.post(container_path(container, "/exec"), {}, std::move(request)));
     const std::string id = text_of(created, "Id");
     if (id.empty()) return fail(Code::Internal, "exec ID empty");
     json::Value start(json::Object{{"Detach", detached}, {"Tty", tty}});

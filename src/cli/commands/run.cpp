@@ -153,13 +153,14 @@ Result<CreateRequest> read_request(const Invocation& call) {
 Result<int> create(Invocation& call) {
     Result<CreateRequest> request = read_request(call);
     if (!request) return report(request.error(), call);
-    TRY(print_line(TRY(create_container(call, *request))));
+    const std::string id = TRY(create_container(call, *request));
+    TRY(print_line(id));
     return 0;
 }
 
 Result<void> start_detached(Invocation& call, const std::string& id) {
     TRY(print_line(id));
-    TRY(call.api.post(TRY(container_path(id, "/start"))));
+    TRY(call.api.post(container_path(id, "/start")));
     return {};
 }
 
@@ -181,8 +182,8 @@ Result<int> run_attached(Invocation& call, const CreateRequest& request, const s
     options.forward_signals = flags.is_set("sig-proxy");
     options.detach_keys = flags.text("detach-keys");
     if (options.detach_keys.empty()) options.detach_keys = call.config.detach_keys();
-    options.resize_path = TRY(container_path(id, "/resize"));
-    options.kill_path = TRY(container_path(id, "/kill"));
+    options.resize_path = container_path(id, "/resize");
+    options.kill_path = container_path(id, "/kill");
 
     Query query{{"stream", "1"}};
     if (options.input) query.emplace("stdin", "1");
@@ -190,15 +191,15 @@ Result<int> run_attached(Invocation& call, const CreateRequest& request, const s
     if (options.errors) query.emplace("stderr", "1");
     if (!options.detach_keys.empty()) query.emplace("detachKeys", options.detach_keys);
     http::Upgraded connection = TRY(call.api.hijack(ApiCall{
-        .method = http::Method::Post, .path = TRY(container_path(id, "/attach")), .query = query}));
+        .method = http::Method::Post, .path = container_path(id, "/attach"), .query = query}));
     AttachedSession session =
         TRY(AttachedSession::start(call.api, std::move(connection), std::move(options)));
     // The status is asked for before the start, so that no exit is missed.
     http::Response wait = TRY(call.api.open(
         ApiCall{.method = http::Method::Post,
-                .path = TRY(container_path(id, "/wait")),
+                .path = container_path(id, "/wait"),
                 .query = {{"condition", request.auto_remove ? "removed" : "next-exit"}}}));
-    if (Result<json::Value> started = call.api.post(TRY(container_path(id, "/start"))); !started) {
+    if (Result<json::Value> started = call.api.post(container_path(id, "/start")); !started) {
         if (request.auto_remove) ignore(wait.body().read_all(65536), "only waits for the removal");
         return fail(std::move(started).error());
     }
@@ -241,7 +242,7 @@ constinit const Command kRun{
     .arguments = "[OPTIONS] IMAGE [COMMAND] [ARG...]",
     .summary = "Create and run a new container from an image",
     .run = &run,
-    .flags = {kRunFlags, kCreateFlags},
+    .flags = {kRunFlags, &kCreateFlags},
     .min_args = 1,
     .max_args = kAnyNumber,
     .completes = Completes::Images,
@@ -255,7 +256,7 @@ constinit const Command kCreate{
     .arguments = "[OPTIONS] IMAGE [COMMAND] [ARG...]",
     .summary = "Create a new container",
     .run = &create,
-    .flags = {kCreateOnlyFlags, kCreateFlags},
+    .flags = {kCreateOnlyFlags, &kCreateFlags},
     .min_args = 1,
     .max_args = kAnyNumber,
     .completes = Completes::Images,

@@ -12,7 +12,8 @@ namespace coffer::cli {
 
 namespace {
 
-constexpr std::string_view kBash = R"(# bash completion of coffer; put it in /etc/bash_completion.d
+constexpr std::string_view kBash =
+    R"bash(# bash completion of coffer; put it in /etc/bash_completion.d
 _coffer() {
     local words=("${COMP_WORDS[@]:1:COMP_CWORD}")
     local IFS=$'\n'
@@ -20,8 +21,8 @@ _coffer() {
     [ ${#COMPREPLY[@]} -eq 0 ] && compopt -o default
 }
 complete -F _coffer coffer
-)";
-constexpr std::string_view kZsh = R"(#compdef coffer
+)bash";
+constexpr std::string_view kZsh = R"zsh(#compdef coffer
 _coffer() {
     local -a found
     found=(${(f)" $(coffer __complete-- "${(@)words[2,CURRENT]}" 2 > / dev / null | tr '\t' ':') "})
@@ -31,14 +32,15 @@ else _files;
 fi
 }
 compdef _coffer coffer
-)";
-constexpr std::string_view kFish = R"(# fish completion of coffer; put it in ~/.config/fish/completions
+)zsh";
+constexpr std::string_view kFish =
+    R"fish(# fish completion of coffer; put it in ~/.config/fish/completions
 function __coffer_complete
     set -l words (commandline -opc) (commandline -ct)
     coffer __complete -- $words[2..-1] 2>/dev/null
 end
 complete -c coffer -a '(__coffer_complete)'
-)";
+)fish";
 
 Result<int> completion(Invocation& call) {
     const std::string& shell = call.args[0];

@@ -61,7 +61,8 @@ Result<int> version(Invocation& call) {
             warn_line(parsed.error().message);
             return 64;
         }
-        TRY(print_line(TRY(parsed->execute({.root = root}))));
+        const std::string text = TRY(parsed->execute({.root = root}));
+        TRY(print_line(text));
         if (!server) return fail(server.error());
         return 0;
     }
@@ -230,7 +231,8 @@ Result<int> info(Invocation& call) {
         }
         json::Value root = *server;
         root.set("ClientInfo", json::Object{{"Version", COFFER_VERSION}, {"Context", "default"}});
-        TRY(print_line(TRY(parsed->execute({.root = root}))));
+        const std::string text = TRY(parsed->execute({.root = root}));
+        TRY(print_line(text));
         return 0;
     }
     TRY(
@@ -303,7 +305,9 @@ Result<int> events(Invocation& call) {
     for (;;) {
         const std::optional<json::Value> event = TRY(lines.next());
         if (!event) return 0;
-        TRY(print_line(pattern ? TRY(pattern->execute({.root = *event})) : event_line(*event)));
+        const std::string text =
+            pattern ? TRY(pattern->execute({.root = *event})) : event_line(*event);
+        TRY(print_line(text));
     }
 }
 
