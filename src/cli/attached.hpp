@@ -39,6 +39,8 @@ class AttachedSession {
     Result<Outcome> run(http::Response* wait);
     // Tells the other side our window's size; retried a few times, as it may not run yet.
     void send_size();
+    // Before anything else is printed.
+    void restore_terminal() { terminal_.restore(); }
 
   private:
     AttachedSession(Api& api, http::Upgraded connection, AttachOptions options,

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
 
 #include "base/text.hpp"
 #include "cli/api_client.hpp"
@@ -103,6 +104,19 @@ Result<json::Value> restart_policy(std::string_view text) {
     }
     out.set("Name", sides ? sides->first : text);
     return out;
+}
+
+// CAP_X in capitals, each once, sorted.
+std::vector<std::string> capabilities(const std::vector<std::string>& words) {
+    std::set<std::string> out;
+    for (const std::string& word : words) {
+        std::string name;
+        for (const char c : word) {
+            name += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+        }
+        out.insert(name == "ALL" || name.starts_with("CAP_") ? name : "CAP_" + name);
+    }
+    return {out.begin(), out.end()};
 }
 
 struct SecurityOptions {
@@ -328,8 +342,8 @@ Result<json::Value> host_config(const Values& flags) {
     if (flags.given("annotation")) {
         host.set("Annotations", string_map(flags.list("annotation")));
     }
-    host.set("CapAdd", string_array_or_null(flags.list("cap-add")));
-    host.set("CapDrop", string_array_or_null(flags.list("cap-drop")));
+    host.set("CapAdd", string_array_or_null(capabilities(flags.list("cap-add"))));
+    host.set("CapDrop", string_array_or_null(capabilities(flags.list("cap-drop"))));
     host.set("CgroupnsMode", flags.text("cgroupns"));
     host.set("Dns", string_array(flags.list("dns")));
     host.set("DnsOptions", string_array(flags.list("dns-option")));

@@ -36,12 +36,16 @@ constexpr std::array kCreateOnlyFlags = {
         "missing", "\"missing\""),
 };
 
-// Prints the error as docker's run does, and gives the exit status that fits it.
-int report(const Error& error, const Invocation& call) {
-    if (error.code == Code::Cancelled && error.message.empty()) return 128 + error.sys_errno;
+// Prints the error as docker's run does.
+void print_error(const Error& error, const Invocation& call) {
     const std::string_view program = std::string_view(call.path).substr(0, call.path.find(' '));
     warn_line(format("{}: {}\n\nRun '{} {} --help' for more information", program, error.message,
                      program, call.command.name));
+}
+
+// Prints it and gives the exit status that fits what the daemon says of the program to run.
+int report(const Error& error, const Invocation& call) {
+    print_error(error, call);
     const auto says = [&](std::string_view words) {
         return error.message.find(words) != std::string::npos;
     };
@@ -152,16 +156,13 @@ Result<CreateRequest> read_request(const Invocation& call) {
 
 Result<int> create(Invocation& call) {
     Result<CreateRequest> request = read_request(call);
-    if (!request) return report(request.error(), call);
+    if (!request) {
+        print_error(request.error(), call);
+        return kFailed;
+    }
     const std::string id = TRY(create_container(call, *request));
     TRY(print_line(id));
     return 0;
-}
-
-Result<void> start_detached(Invocation& call, const std::string& id) {
-    TRY(print_line(id));
-    TRY(call.api.post(container_path(id, "/start")));
-    return {};
 }
 
 void set_detached(CreateRequest& request) {
@@ -201,15 +202,21 @@ Result<int> run_attached(Invocation& call, const CreateRequest& request, const s
                 .query = {{"condition", request.auto_remove ? "removed" : "next-exit"}}}));
     if (Result<json::Value> started = call.api.post(container_path(id, "/start")); !started) {
         if (request.auto_remove) ignore(wait.body().read_all(65536), "only waits for the removal");
-        return fail(std::move(started).error());
+        session.restore_terminal();
+        return report(started.error(), call);
     }
     if (is_terminal(STDOUT_FILENO)) session.send_size();
     const AttachedSession::Outcome outcome = TRY(session.run(&wait));
     return outcome.status.value_or(0);
 }
 
-Result<int> run_or_error(Invocation& call) {
-    CreateRequest request = TRY(read_request(call));
+Result<int> run(Invocation& call) {
+    Result<CreateRequest> read = read_request(call);
+    if (!read) {
+        print_error(read.error(), call);
+        return kFailed;
+    }
+    CreateRequest& request = *read;
     if (call.flags.is_set("detach")) {
         if (call.flags.given("attach")) {
             return fail(Code::InvalidArgument,
@@ -217,20 +224,16 @@ Result<int> run_or_error(Invocation& call) {
         }
         set_detached(request);
     } else if (request.attach_input && request.tty && !is_terminal(STDIN_FILENO)) {
-        warn_line("the input device is not a TTY");
-        return 1;
+        return fail(Code::InvalidArgument, "the input device is not a TTY");
     }
-    const std::string id = TRY(create_container(call, request));
-    if (!request.attach_input && !request.attach_output && !request.attach_errors) {
-        TRY(start_detached(call, id));
-        return 0;
+    const Result<std::string> id = create_container(call, request);
+    if (!id) return report(id.error(), call);
+    if (request.attach_input || request.attach_output || request.attach_errors) {
+        return run_attached(call, request, *id);
     }
-    return run_attached(call, request, id);
-}
-
-Result<int> run(Invocation& call) {
-    const Result<int> status = run_or_error(call);
-    return status ? *status : report(status.error(), call);
+    TRY(print_line(*id));
+    const Result<json::Value> started = call.api.post(container_path(*id, "/start"));
+    return started ? 0 : report(started.error(), call);
 }
 
 }  // namespace
