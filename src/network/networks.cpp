@@ -9,7 +9,6 @@
 #include "base/time.hpp"
 #include "network/bridge.hpp"
 #include "network/networks_state.hpp"
-#include "sys/nft.hpp"
 
 namespace coffer::network {
 namespace {
@@ -69,16 +68,6 @@ bool overlaps_any(const Prefix& prefix, const std::vector<Prefix>& used) {
 }
 
 }  // namespace
-
-firewall::BridgeRules rules_of(const Network& network) {
-    firewall::BridgeRules rules;
-    rules.name = network.bridge;
-    for (const SubnetConfig& subnet : network.subnets) rules.subnets.push_back(subnet.subnet);
-    rules.talking = network.icc;
-    rules.internal = network.internal;
-    rules.masquerade = network.masquerade;
-    return rules;
-}
 
 Result<KnownNetwork*> NetworksState::find(const std::string& reference) {
     if (const auto exact = networks.find(reference); exact != networks.end()) return &exact->second;
@@ -230,71 +219,11 @@ Result<void> Networks::start() {
     }
     TRY(impl_->start_isolation());
     TRY(impl_->rebuild_table());
+    impl_->watcher =
+        std::thread([impl = impl_.get(), watch = TRY(sys::nft::Watch::open())]() mutable {
+            impl->watch_tables(std::move(watch));
+        });
     return bridge::remove_leftovers(bridges, ports);
-}
-
-std::vector<std::string> Networks::Impl::isolated_ports() {
-    auto locked = state.lock();
-    std::vector<std::string> ports;
-    for (const auto& [id, known] : locked->networks)
-        for (const auto& [endpoint_id, endpoint] : known.endpoints)
-            if (!known.info.icc && !endpoint.host_ifname.empty())
-                ports.push_back(endpoint.host_ifname);
-    return ports;
-}
-
-Result<void> Networks::Impl::start_isolation() {
-    isolates_by_table = bridge::is_netfilter_on() &&
-                        sys::nft::run(firewall::replace_isolation(table, {})).has_value();
-    if (isolates_by_table) return {};
-    for (const std::string& port : isolated_ports())
-        if (auto done = bridge::isolate(port); !done && done.error().sys_errno != ENODEV)
-            return done;
-    ignore(sys::nft::run(firewall::remove_isolation(table)), "a kernel without this family");
-    return {};
-}
-
-Result<void> Networks::Impl::rebuild_table() {
-    const std::lock_guard writer(table_writer);
-    return rebuild_table_locked();
-}
-
-Result<void> Networks::Impl::rebuild_table_locked() {
-    std::vector<firewall::BridgeRules> bridges;
-    std::vector<PublishedPort> ports;
-    {
-        auto locked = state.lock();
-        for (const auto& [id, known] : locked->networks) {
-            if (known.info.driver == "bridge") bridges.push_back(rules_of(known.info));
-            for (const auto& [endpoint_id, endpoint] : known.endpoints)
-                ports.insert(ports.end(), endpoint.ports.begin(), endpoint.ports.end());
-        }
-    }
-    std::string commands = firewall::replace_table(table, bridges, ports);
-    if (isolates_by_table) commands += firewall::replace_isolation(table, isolated_ports());
-    TRY(sys::nft::run(commands));
-    change_docker_user(
-        [&](const auto& listing) { return firewall::pass_docker(listing, bridges); });
-    return {};
-}
-
-void Networks::Impl::change_docker_user(
-    const std::function<std::string(const std::string& listing)>& plan) {
-    const auto listing = sys::nft::run(firewall::kListDockerUser);
-    if (!listing) return;  // no dockerd here
-    const std::string commands = plan(*listing);
-    if (commands.empty()) return;
-    if (const auto changed = sys::nft::run(commands); !changed)
-        LOG_WARN("change DOCKER-USER for our bridges: {}", changed.error().message);
-}
-
-Result<void> Networks::Impl::change_table(const std::string& commands) {
-    if (commands.empty()) return {};
-    const std::lock_guard writer(table_writer);
-    const auto changed = sys::nft::run(commands);
-    if (changed) return {};
-    LOG_WARN("{}; making the firewall table again", changed.error().message);
-    return rebuild_table_locked();
 }
 
 Result<Network> Networks::get(const std::string& reference) const {

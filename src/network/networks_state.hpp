@@ -6,11 +6,13 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/sync.hpp"
 #include "network/firewall.hpp"
 #include "network/networks.hpp"
+#include "sys/nft.hpp"
 
 namespace coffer::network {
 
@@ -32,6 +34,14 @@ struct NetworksState {
 struct Networks::Impl {
     Impl(Config given, Records& store)
         : config(std::move(given)), records(store), table(firewall::table_name(config.bridge)) {}
+    ~Impl() {
+        stop.cancel();
+        if (watcher.joinable()) watcher.join();
+    }
+    Impl(const Impl&) = delete;
+    Impl& operator=(const Impl&) = delete;
+    Impl(Impl&&) = delete;
+    Impl& operator=(Impl&&) = delete;
 
     Config config;
     Records& records;
@@ -44,6 +54,9 @@ struct Networks::Impl {
     // One writer of the table at a time. Taken before the state's lock, never after: a rebuild
     // reads the state while it holds off all incremental changes.
     std::mutex table_writer;
+    std::string expected_tables;  // what list_tables() gave after the last rebuild; under the above
+    Cancel stop;
+    std::thread watcher;
 
     Result<void> open_default_bridge();
     Result<void> open_predefined(const std::string& name, const std::string& driver);
@@ -51,6 +64,12 @@ struct Networks::Impl {
     Result<Network> plan(const NetworkSpec& spec);
     Result<std::vector<Prefix>> used_prefixes(const std::string& except);
     Result<void> ensure_bridge(const Network& network);
+
+    // Looks after the tables while the engine runs: what somebody else flushes is made again, and a
+    // dockerd that starts later is told to let our bridges through.
+    void watch_tables(sys::nft::Watch watch);
+    Result<void> check_tables();
+    Result<std::string> list_tables() const;
 
     // Applies one change of the table; a table that somebody removed is made again as a whole.
     Result<void> change_table(const std::string& commands);

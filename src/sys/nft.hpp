@@ -1,15 +1,32 @@
 #pragma once
-// nftables through libnftables: one text is one atomic transaction. Stateless towards its callers;
-// safe from any thread (one transaction at a time).
+// nftables through libnftables: one text is one atomic transaction. run() may be
+// called from any thread (one transaction at a time); a Watch belongs to one.
 
+#include <chrono>
 #include <string>
 
 #include "base/result.hpp"
+#include "sys/fd.hpp"
 
 namespace coffer::sys::nft {
 
-// Applies all commands of the text or none. On success gives what `list` commands print,
-// with handles.
+// Applies all commands of the text or none. On success gives what `list` commands print: with
+// handles, without the elements of sets.
 Result<std::string> run(const std::string& commands);
+
+// Tells when somebody, we included, changes rules, chains or tables. Elements of sets do not count.
+class Watch {
+  public:
+    static Result<Watch> open();
+    enum class Event { Changed, Stopped };
+    // Blocks until something has changed and then has been quiet for `quiet`, or until `stop_fd` is
+    // readable.
+    Result<Event> wait(int stop_fd, std::chrono::milliseconds quiet);
+
+  private:
+    explicit Watch(Fd fd) : fd_(std::move(fd)) {}
+    Result<bool> read();
+    Fd fd_;
+};
 
 }  // namespace coffer::sys::nft

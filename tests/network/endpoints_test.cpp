@@ -145,6 +145,19 @@ TEST_F(Endpoints, pass_the_firewall_of_a_dockerd_beside_us) {
     shell("nft delete table ip filter");
 }
 
+TEST_F(Endpoints, pass_the_firewall_of_a_dockerd_that_starts_later) {
+    Engine engine;
+    const Server outside(lan(), kTcp, "0.0.0.0", 82);
+    const Container a = connect(engine, "bridge", "a");
+    shell(
+        "nft 'table ip filter { chain DOCKER-USER { return; };"
+        " chain FORWARD { type filter hook forward priority 0; policy drop; jump DOCKER-USER; }; "
+        "}'");
+    shell("sleep 0.5");
+    EXPECT_EQ(ask_tcp(a.netns.get(), kNeighbour, 82), kHostLan);
+    shell("nft delete table ip filter");
+}
+
 TEST_F(Endpoints, connect_only_once_and_with_a_free_address) {
     Engine engine;
     NetworkSpec spec;

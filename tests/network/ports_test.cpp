@@ -128,12 +128,28 @@ TEST_F(Ports, are_there_again_after_a_restart_and_stale_ones_are_not) {
     EXPECT_EQ(publish(b, {port("8081", "80")}), "");
 }
 
+TEST_F(Ports, come_back_by_themselves_after_a_flush_of_all_rules) {
+    Container a = connect(engine, "bridge", "a");
+    Container b = connect(engine, "bridge", "b");
+    const Server in_a(a.netns.get(), kTcp, "0.0.0.0", 80);
+    ASSERT_EQ(publish(a, {port("8080", "80")}), "");
+    for (const char* attack : {"nft flush ruleset", "nft flush table ip coffer_t0",
+                               "nft flush chain ip coffer_t0 coffer_raw"}) {
+        shell(attack);
+        shell("sleep 0.5");
+        EXPECT_EQ(ask_tcp(-1, "127.0.0.1", 8080), "172.17.0.1") << attack;
+        EXPECT_NE(shell("nft list chain ip coffer_t0 coffer_raw").find("127.0.0.0/8"),
+                  std::string::npos);
+        EXPECT_EQ(ask_tcp(b.netns.get(), a.endpoint.ip, 80), "") << attack;
+    }
+}
+
 TEST_F(Ports, heal_a_table_that_somebody_flushed) {
     Container a = connect(engine, "bridge", "a");
     const Server in_a(a.netns.get(), kTcp, "0.0.0.0", 80);
     ASSERT_EQ(publish(a, {port("8080", "80")}), "");
     shell("nft delete table ip coffer_t0");
-    ASSERT_EQ(publish(a, {port("8081", "80")}), "");
+    ASSERT_EQ(publish(a, {port("8081", "80")}), "");  // at the latest now
     EXPECT_EQ(ask_tcp(-1, "127.0.0.1", 8080), "172.17.0.1");
     EXPECT_EQ(ask_tcp(-1, "127.0.0.1", 8081), "172.17.0.1");
 }

@@ -1,0 +1,121 @@
+// The part of Networks that keeps the firewall tables in step with what is known.
+
+#include "base/log.hpp"
+#include "network/bridge.hpp"
+#include "network/networks_state.hpp"
+#include "sys/nft.hpp"
+
+namespace coffer::network {
+
+firewall::BridgeRules rules_of(const Network& network) {
+    firewall::BridgeRules rules;
+    rules.name = network.bridge;
+    for (const SubnetConfig& subnet : network.subnets) rules.subnets.push_back(subnet.subnet);
+    rules.talking = network.icc;
+    rules.internal = network.internal;
+    rules.masquerade = network.masquerade;
+    return rules;
+}
+
+std::vector<std::string> Networks::Impl::isolated_ports() {
+    auto locked = state.lock();
+    std::vector<std::string> ports;
+    for (const auto& [id, known] : locked->networks)
+        for (const auto& [endpoint_id, endpoint] : known.endpoints)
+            if (!known.info.icc && !endpoint.host_ifname.empty())
+                ports.push_back(endpoint.host_ifname);
+    return ports;
+}
+
+Result<void> Networks::Impl::start_isolation() {
+    isolates_by_table = bridge::is_netfilter_on() &&
+                        sys::nft::run(firewall::replace_isolation(table, {})).has_value();
+    if (isolates_by_table) return {};
+    for (const std::string& port : isolated_ports())
+        if (auto done = bridge::isolate(port); !done && done.error().sys_errno != ENODEV)
+            return done;
+    ignore(sys::nft::run(firewall::remove_isolation(table)), "a kernel without this family");
+    return {};
+}
+
+Result<void> Networks::Impl::rebuild_table() {
+    const std::lock_guard writer(table_writer);
+    return rebuild_table_locked();
+}
+
+Result<void> Networks::Impl::rebuild_table_locked() {
+    std::vector<firewall::BridgeRules> bridges;
+    std::vector<PublishedPort> ports;
+    {
+        auto locked = state.lock();
+        for (const auto& [id, known] : locked->networks) {
+            if (known.info.driver == "bridge") bridges.push_back(rules_of(known.info));
+            for (const auto& [endpoint_id, endpoint] : known.endpoints)
+                ports.insert(ports.end(), endpoint.ports.begin(), endpoint.ports.end());
+        }
+    }
+    std::string commands = firewall::replace_table(table, bridges, ports);
+    if (isolates_by_table) commands += firewall::replace_isolation(table, isolated_ports());
+    TRY(sys::nft::run(commands));
+    expected_tables = TRY(list_tables());
+    change_docker_user(
+        [&](const auto& listing) { return firewall::pass_docker(listing, bridges); });
+    return {};
+}
+
+void Networks::Impl::change_docker_user(
+    const std::function<std::string(const std::string& listing)>& plan) {
+    const auto listing = sys::nft::run(firewall::kListDockerUser);
+    if (!listing) return;  // no dockerd here
+    const std::string commands = plan(*listing);
+    if (commands.empty()) return;
+    if (const auto changed = sys::nft::run(commands); !changed)
+        LOG_WARN("change DOCKER-USER for our bridges: {}", changed.error().message);
+}
+
+Result<void> Networks::Impl::change_table(const std::string& commands) {
+    if (commands.empty()) return {};
+    const std::lock_guard writer(table_writer);
+    const auto changed = sys::nft::run(commands);
+    if (changed) return {};
+    LOG_WARN("{}; making the firewall table again", changed.error().message);
+    return rebuild_table_locked();
+}
+
+Result<std::string> Networks::Impl::list_tables() const {
+    std::string listing = TRY(sys::nft::run("list table ip " + table));
+    if (isolates_by_table) listing += TRY(sys::nft::run("list table bridge " + table));
+    return listing;
+}
+
+Result<void> Networks::Impl::check_tables() {
+    const std::lock_guard writer(table_writer);
+    const auto present = list_tables();
+    if (!present || *present != expected_tables) {
+        LOG_WARN("somebody changed our firewall table; making it again");
+        return rebuild_table_locked();
+    }
+    std::vector<firewall::BridgeRules> bridges;
+    {
+        auto locked = state.lock();
+        for (const auto& [id, known] : locked->networks)
+            if (known.info.driver == "bridge") bridges.push_back(rules_of(known.info));
+    }
+    change_docker_user(
+        [&](const auto& listing) { return firewall::pass_docker(listing, bridges); });
+    return {};
+}
+
+void Networks::Impl::watch_tables(sys::nft::Watch watch) {
+    constexpr std::chrono::milliseconds kQuiet{100};  // a reload is many changes
+    for (;;) {
+        const auto event = watch.wait(stop.fd(), kQuiet);
+        if (event && *event == sys::nft::Watch::Event::Stopped) return;
+        const auto checked = event ? check_tables() : Result<void>(fail(event.error()));
+        if (checked) continue;
+        LOG_ERROR("watch the firewall: {}", checked.error().message);
+        if (!event) return;
+    }
+}
+
+}  // namespace coffer::network
