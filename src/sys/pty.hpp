@@ -1,5 +1,5 @@
 #pragma once
-// Window size and data of a pseudo-terminal's master side. Stateless.
+// A pseudo-terminal by its master side: window size and the slave. Stateless.
 
 #include <cstdint>
 
@@ -13,5 +13,8 @@ struct Size {
 };
 // Sets the size; the foreground processes get SIGWINCH.
 Result<void> resize(int master_fd, Size size);
+
+// The slave side, whichever mount namespace its device lies in; not our controlling terminal.
+Result<Fd> open_peer(int master_fd);
 
 }  // namespace coffer::sys::pty

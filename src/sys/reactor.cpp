@@ -100,6 +100,7 @@ void Reactor::run_timers() {
 
 Result<void> Reactor::run() {
     std::array<epoll_event, 16> events;
+    stopped_ = false;
     while (!stopped_) {
         const int n = ::epoll_wait(epoll_.get(), events.data(), events.size(), next_timeout());
         if (n < 0 && errno != EINTR) return fail_errno("wait for events");
