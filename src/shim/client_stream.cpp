@@ -40,8 +40,7 @@ ClientStream::ClientStream(sys::Reactor& reactor, sys::Fd socket, const Client& 
       input_open_(client.use_stdin) {}
 
 ClientStream::~ClientStream() {
-    reactor_.cancel(linger_);
-    if (socket_) reactor_.remove(socket_.get());
+    disconnect();
 }
 
 Result<void> ClientStream::watch() {
@@ -150,7 +149,17 @@ void ClientStream::update_interest() {
 }
 
 void ClientStream::close() {
+    disconnect();
+    queue_ = {};
+    sent_ = 0;
+    const bool had_input = std::exchange(input_open_, false);
+    if (had_input && !finishing_) events_.input_end(*this);
+    events_.gone();
+}
+
+void ClientStream::disconnect() {
     reactor_.cancel(linger_);
+    if (!socket_) return;
     reactor_.remove(socket_.get());
     // A unix socket that is closed with unread input resets its peer, who then misses our last
     // bytes: nothing may come any more, and what has come is taken out.
@@ -159,11 +168,6 @@ void ClientStream::close() {
     while (::recv(socket_.get(), rest.data(), rest.size(), MSG_DONTWAIT) > 0) {
     }
     socket_.reset();
-    queue_ = {};
-    sent_ = 0;
-    const bool had_input = std::exchange(input_open_, false);
-    if (had_input && !finishing_) events_.input_end(*this);
-    events_.gone();
 }
 
 }  // namespace coffer::shim

@@ -52,6 +52,7 @@ class ClientStream {
     void write_queue();
     void update_interest();
     void close();
+    void disconnect();
 
     sys::Reactor& reactor_;
     sys::Fd socket_;

@@ -123,6 +123,11 @@ void Process::release() {
     pidfd_.reset();
 }
 
+Fd Process::take_pidfd() {
+    pid_ = -1;
+    return std::move(pidfd_);
+}
+
 void Process::reset() noexcept {
     if (pid_ <= 0) return;
     ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);

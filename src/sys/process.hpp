@@ -30,6 +30,8 @@ class Process {
     Result<void> signal(int number) const;
     // Reaps it. nullopt when `limit` passes first. The status is a shell's: 128 + n for signal n.
     Result<std::optional<int>> wait(std::optional<std::chrono::milliseconds> limit = {});
+    // Lets it live on, and gives its pidfd away: the caller waits for it.
+    Fd take_pidfd();
     // Lets it live on; the caller (or its parent's reaper) waits for it.
     void release();
     void reset() noexcept;

@@ -1,0 +1,219 @@
+// The supervisor's answers to the engine's requests.
+
+#include <fcntl.h>
+#include <malloc.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "oci/runtime_spec.hpp"
+#include "runtime/exec.hpp"
+#include "runtime/resources.hpp"
+#include "shim/supervisor.hpp"
+#include "sys/file.hpp"
+#include "sys/process.hpp"
+#include "sys/signal.hpp"
+
+namespace coffer::shim {
+
+namespace {
+
+constexpr std::size_t kLargestSpec = 16U << 20U;
+constexpr std::size_t kLargestFilter = 1U << 20U;
+constexpr int kDefaultOomScore = 0;  // not ours, which a child would inherit
+
+// The descriptors of a request, in the order that the protocol names.
+class Passed {
+  public:
+    explicit Passed(std::vector<sys::Fd> fds) : fds_(std::move(fds)) {}
+    Result<void> expect(std::size_t count) const {
+        if (fds_.size() == count) return {};
+        return fail(Code::InvalidArgument, "{} descriptors came with a request for {}", fds_.size(),
+                    count);
+    }
+    sys::Fd next() { return std::move(fds_[taken_++]); }
+    sys::Fd next_if(bool there) { return there ? next() : sys::Fd(); }
+
+  private:
+    std::vector<sys::Fd> fds_;
+    std::size_t taken_ = 0;
+};
+
+Result<std::string> read_filter(const sys::Fd& file) {
+    if (!file) return std::string();
+    if (::lseek(file.get(), 0, SEEK_SET) != 0) return fail_errno("rewind the seccomp filter");
+    return TRY_CONTEXT(sys::read_all(file.get(), kLargestFilter), "read the seccomp filter");
+}
+
+}  // namespace
+
+void Supervisor::on_request(const Envelope& envelope, std::vector<sys::Fd> fds) {
+    const bool starts = std::holds_alternative<Start>(envelope.request);
+    const Result<int> done = std::visit(
+        [&](const auto& request) { return serve(request, std::move(fds)); }, envelope.request);
+    Reply reply;
+    reply.seq = envelope.seq;
+    reply.ok = done.has_value();
+    if (done) {
+        reply.pid = *done;
+    } else {
+        reply.code = runtime::exit_status_of(done.error());
+        reply.message = done.error().message;
+    }
+    control_.send(reply);
+    // A shim without a container is of no use.
+    if (starts && !done) reactor_.stop();
+    if (std::holds_alternative<Forget>(envelope.request)) forget();
+}
+
+Result<Supervisor::Session*> Supervisor::find(const std::string& exec_id) {
+    if (state_ != State::Running) return fail(Code::Conflict, "the container is not running");
+    if (exec_id.empty()) return &init_;
+    const auto found = execs_.find(exec_id);
+    if (found == execs_.end() || found->second.exit_code) {
+        return fail(Code::NotFound, "no exec '{}' is running", exec_id);
+    }
+    return &found->second;
+}
+
+Result<int> Supervisor::serve(const Start& request, std::vector<sys::Fd> fds) {
+    if (state_ != State::Empty) return fail(Code::Conflict, "the container has been started");
+    TRY(start_container(request, std::move(fds)));
+    // What the spec and the start took is not needed again.
+    ::malloc_trim(0);
+    return init_.pid;
+}
+
+Result<void> Supervisor::start_container(const Start& request, std::vector<sys::Fd> fds) {
+    Passed passed(std::move(fds));
+    TRY(passed.expect((request.has_userns ? 1U : 0U) + (request.has_netns ? 1U : 0U) +
+                      (request.has_seccomp ? 1U : 0U) + request.clients.size()));
+    const sys::Fd userns = passed.next_if(request.has_userns);
+    const sys::Fd netns = passed.next_if(request.has_netns);
+    const sys::Fd filter = passed.next_if(request.has_seccomp);
+
+    const std::string config = TRY(sys::read_file(bundle_ + "/config.json", kLargestSpec));
+    oci::Spec spec = TRY_CONTEXT(json::decode<oci::Spec>(config), "read config.json");
+    if (!spec.process || !spec.linux) {
+        return fail(Code::InvalidArgument, "config.json has no process or no linux part");
+    }
+    const bool terminal = spec.process->terminal;
+    if (!spec.process->oom_score_adj) spec.process->oom_score_adj = kDefaultOomScore;
+    if (!request.log.path.empty()) {
+        log_ = TRY(
+            logs::Writer::open({request.log.path, request.log.max_size, request.log.max_files}));
+    }
+    if (!spec.linux->cgroups_path.empty()) {
+        const sys::cgroup::Limits limits = TRY(runtime::limits_of(spec));
+        cgroup_ = TRY(sys::cgroup::Cgroup::create(spec.linux->cgroups_path, limits));
+        TRY(watch_oom());
+    }
+    Io::Options streams;
+    streams.terminal = terminal;
+    streams.open_stdin = request.open_stdin;
+    streams.stdin_once = request.stdin_once;
+    streams.log = log_ ? &*log_ : nullptr;
+    streams.detached = [this] { control_.send(Detached{}); };
+    streams.drained = [this] { announce_exit(); };
+    streams.abandoned = [this] { end_if_over(); };
+    init_.io = std::make_unique<Io>(reactor_, std::move(streams));
+
+    runtime::CreateOptions options;
+    options.id = request.id;
+    options.bundle = bundle_;
+    if (!request.lower_dirs.empty()) options.overlay = {request.lower_dirs, request.upper_dir};
+    options.user = request.user;
+    options.groups = request.groups;
+    options.userns_fd = userns.get();
+    options.netns_fd = netns.get();
+    options.stdio = TRY(init_.io->make_pipes());
+    options.cgroup = cgroup_ ? &cgroup_ : nullptr;
+    options.seccomp_bpf = TRY(read_filter(filter));
+    TRY(control_.listen(bundle_ + "/shim.sock"));
+    runtime::Created created = TRY(runtime::create(spec, options));
+    // Killed and reaped with the scope, until it is the container's init.
+    sys::Process process(created.pid, std::move(created.pidfd));
+    TRY(init_.io->begin(std::move(created.console)));
+    for (const Client& client : request.clients) TRY(init_.io->attach(passed.next(), client));
+    TRY(runtime::start(created));
+    init_.pid = process.pid();
+    init_.pidfd = process.take_pidfd();
+    started_at_ = to_rfc3339(now());
+    state_ = State::Running;
+    return {};
+}
+
+Result<int> Supervisor::serve(const Attach& request, std::vector<sys::Fd> fds) {
+    Passed passed(std::move(fds));
+    TRY(passed.expect(1));
+    const Session* session = TRY(find(request.exec_id));
+    TRY(session->io->attach(passed.next(), request.client));
+    return 0;
+}
+
+Result<int> Supervisor::serve(const Exec& request, std::vector<sys::Fd> fds) {
+    Passed passed(std::move(fds));
+    TRY(passed.expect((request.has_seccomp ? 1U : 0U) + (request.client ? 1U : 0U)));
+    const sys::Fd filter = passed.next_if(request.has_seccomp);
+    if (state_ != State::Running) return fail(Code::Conflict, "the container is not running");
+    if (request.exec_id.empty() || execs_.contains(request.exec_id)) {
+        return fail(Code::Conflict, "exec '{}' exists", request.exec_id);
+    }
+    auto process = TRY_CONTEXT(json::decode<oci::Process>(request.process), "read process");
+    if (!process.oom_score_adj) process.oom_score_adj = kDefaultOomScore;
+
+    const std::string id = request.exec_id;
+    Io::Options streams;
+    streams.terminal = process.terminal;
+    streams.open_stdin = request.open_stdin;
+    streams.stdin_once = true;
+    streams.keep_output = request.client.has_value();
+    streams.detached = [this, id] { control_.send(Detached{id}); };
+    streams.drained = [this, id] { announce_exec(id, execs_.at(id)); };
+    streams.abandoned = [this, id] {
+        execs_.erase(id);
+        end_if_over();
+    };
+    Session session;
+    session.io = std::make_unique<Io>(reactor_, std::move(streams));
+    runtime::ExecOptions options;
+    options.stdio = TRY(session.io->make_pipes());
+    options.cgroup = cgroup_ ? &cgroup_ : nullptr;
+    options.seccomp_bpf = TRY(read_filter(filter));
+    options.user = request.user;
+    options.groups = request.groups;
+    runtime::Executed executed = TRY(runtime::exec(init_.pidfd.get(), process, options));
+    session.pid = executed.pid;
+    session.pidfd = std::move(executed.pidfd);
+    // It runs: from here on what fails concerns its streams only.
+    Session& running = execs_.emplace(id, std::move(session)).first->second;
+    TRY(running.io->begin(std::move(executed.console)));
+    if (request.client) TRY(running.io->attach(passed.next(), *request.client));
+    ::malloc_trim(0);
+    return running.pid;
+}
+
+Result<int> Supervisor::serve(const Resize& request, std::vector<sys::Fd>) {
+    const Session* session = TRY(find(request.exec_id));
+    TRY(session->io->resize(request.rows, request.columns));
+    return 0;
+}
+
+Result<int> Supervisor::serve(const Signal& request, std::vector<sys::Fd>) {
+    const Session* session = TRY(find(request.exec_id));
+    if (!request.all || !cgroup_) {
+        TRY(sys::signals::send(session->pidfd.get(), request.number));
+    } else if (request.number == SIGKILL) {
+        TRY(cgroup_.kill_all());
+    } else {
+        TRY(cgroup_.signal_all(request.number));
+    }
+    return 0;
+}
+
+Result<int> Supervisor::serve(const Forget&, std::vector<sys::Fd>) {
+    return 0;
+}
+
+}  // namespace coffer::shim
