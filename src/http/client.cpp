@@ -25,6 +25,20 @@ struct Link {
         : channel(std::move(channel_)), input(*channel) {}
 };
 
+// False when the peer takes no more. Fails when the source does: the connection must be given up
+// then, so that the body does not look whole.
+Result<bool> send_chunks(Channel& channel, const Call& call) {
+    std::string buffer(kSourceBuffer, '\0');
+    for (std::size_t n = 1; n != 0;) {
+        n = TRY(call.source(buffer.data(), buffer.size()));
+        const std::string size = chunk_head(n);
+        const std::array<std::string_view, 3> chunk{size, std::string_view(buffer.data(), n),
+                                                    "\r\n"};
+        if (!channel.write(chunk)) return false;
+    }
+    return true;
+}
+
 }  // namespace
 
 struct Client::Impl {
@@ -135,21 +149,17 @@ Result<ResponseHead> Client::Impl::exchange(Link& link, const Call& call, bool& 
     const std::string head = write_request_head(call.method, call.target, headers_of(call));
     const std::array<std::string_view, 2> parts{head,
                                                 call.source ? "" : std::string_view(call.body)};
-    TRY(link.channel->write(parts));
-    if (call.source) {
-        std::string buffer(kSourceBuffer, '\0');
-        for (std::size_t n = 1; n != 0;) {
-            n = TRY(call.source(buffer.data(), buffer.size()));
-            const std::string size = chunk_head(n);
-            const std::array<std::string_view, 3> chunk{size, std::string_view(buffer.data(), n),
-                                                        "\r\n"};
-            // A server that refuses answers and closes before it has taken all: read its answer.
-            if (!link.channel->write(chunk)) break;
-        }
-    }
+    // A server that refuses may answer and close before it has taken all: its answer is read even
+    // when sending fails.
+    bool sent = link.channel->write(parts).has_value();
+    if (call.source && sent) sent = TRY(send_chunks(*link.channel, call));
     for (;;) {
         const std::string text = TRY(link.input.read_head({}, {}));
-        if (text.empty()) return fail(Code::Unavailable, "the server closed the connection");
+        if (text.empty()) {
+            return fail(
+                Code::Unavailable, "{}",
+                sent ? "the server closed the connection" : "the server hung up on the request");
+        }
         stale = false;
         ResponseHead response = TRY(parse_response_head(text));
         if (response.status >= 200 || response.status == 101) return response;
