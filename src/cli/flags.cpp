@@ -55,12 +55,12 @@ class Parser {
         }
         const auto sides = cut(body, "=");
         const std::string_view name = sides ? sides->first : body;
+        if (name == "help") {
+            out_.help = true;
+            return {};
+        }
         const Flag* flag = table_.find(name);
         if (flag == nullptr) {
-            if (name == "help") {
-                out_.help = true;
-                return {};
-            }
             return fail(Code::InvalidArgument, "unknown flag: --{}", name);
         }
         if (sides) return out_.values.add(*flag, sides->second);

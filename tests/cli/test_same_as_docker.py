@@ -171,6 +171,19 @@ class SameBodyTest(unittest.TestCase):
                 self.daemon.take()
                 self.assertEqual(results[0], results[1])
 
+    def test_help_is_the_same(self):
+        for command in ("run", "create", "exec", "stop", "restart", "kill", "rm", "wait", "logs",
+                        "attach", "ps", "top", "rename", "pause", "unpause", "pull", "import",
+                        "tag", "port", "container ls", "network ls", "network connect",
+                        "network rm", "events"):
+            with self.subTest(command=command):
+                texts = [subprocess.run([program, *command.split(), "--help"], text=True,
+                                        capture_output=True, timeout=60,
+                                        env={"PATH": os.environ["PATH"], "HOME": "/nowhere",
+                                             "DOCKER_HOST": self.daemon.host}).stdout
+                         for program in (DOCKER, COFFER)]
+                self.assertEqual(texts[0].replace("docker ", "coffer "), texts[1])
+
 
 if __name__ == "__main__":
     unittest.main()

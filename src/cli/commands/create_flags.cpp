@@ -17,6 +17,13 @@ constexpr Flag counted(Flag flag) {
     return with_default(flag, "0", {});
 }
 
+// Of Windows hosts: read, as docker does, but not shown.
+constexpr Flag for_windows(Flag flag) {
+    flag = counted(flag);
+    flag.hidden = true;
+    return flag;
+}
+
 constexpr Flag kNetwork = [] {
     Flag flag = list("network", 0, &check_network, "Connect a container to a network");
     flag.type = "network";
@@ -50,8 +57,8 @@ constexpr std::array kFlags = {
     text("cgroup-parent", 0, "Optional parent cgroup for the container"),
     text("cgroupns", 0, kCgroupnsHelp),
     text("cidfile", 0, "Write the container ID to the file"),
-    counted(value("int", "cpu-count", 0, &check_int, "CPU count (Windows only)")),
-    counted(value("int", "cpu-percent", 0, &check_int, "CPU percent (Windows only)")),
+    for_windows(value("int", "cpu-count", 0, &check_int, "CPU count (Windows only)")),
+    for_windows(value("int", "cpu-percent", 0, &check_int, "CPU percent (Windows only)")),
     counted(value("int", "cpu-period", 0, &check_int,
                   "Limit CPU CFS (Completely Fair Scheduler) period")),
     counted(value("int", "cpu-quota", 0, &check_int,
@@ -115,10 +122,10 @@ constexpr std::array kFlags = {
     text("hostname", 'h', "Container host name"),
     toggle("init", 0, "Run an init inside the container that forwards signals and reaps processes"),
     toggle("interactive", 'i', "Keep STDIN open even if not attached"),
-    counted(value("bytes", "io-maxbandwidth", 0, &check_bytes,
-                  "Maximum IO bandwidth limit for the system drive (Windows only)")),
-    counted(value("uint", "io-maxiops", 0, &check_uint64,
-                  "Maximum IOps limit for the system drive (Windows only)")),
+    for_windows(value("bytes", "io-maxbandwidth", 0, &check_bytes,
+                      "Maximum IO bandwidth limit for the system drive (Windows only)")),
+    for_windows(value("uint", "io-maxiops", 0, &check_uint64,
+                      "Maximum IOps limit for the system drive (Windows only)")),
     text("ip", 0, "IPv4 address (e.g., 172.30.100.104)"),
     text("ip6", 0, "IPv6 address (e.g., 2001:db8::33)"),
     text("ipc", 0, "IPC mode to use"),
