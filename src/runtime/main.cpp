@@ -94,5 +94,6 @@ int main(int argc, char** argv) {
     const auto status = run(*args);
     if (status) return *status;
     log_error(*args, status.error().message);
-    return 1;
+    // What a program run by exec can hardly have meant.
+    return !args->rest.empty() && args->rest[0] == "exec" ? 255 : 1;
 }
