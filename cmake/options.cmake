@@ -34,3 +34,7 @@ if(COFFER_SANITIZE)
     -fsanitize=${COFFER_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(coffer_options INTERFACE -fsanitize=${COFFER_SANITIZE})
 endif()
+
+if(COFFER_FUZZ)
+  target_compile_options(coffer_options INTERFACE -fsanitize=fuzzer-no-link -O1)
+endif()
