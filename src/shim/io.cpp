@@ -186,10 +186,11 @@ void Io::check_drained() {
     if (!finished_ || drained_ || outputs_[0].fd || outputs_[1].fd) return;
     drained_ = true;
     reactor_.cancel(drain_limit_);
-    for (const auto& client : clients_) client->finish();
-    // From the loop: the caller may be in the middle of something that this ends.
+    // From the loop: the caller may be in the middle of something that this ends. The exit is told
+    // before the clients see the end of their streams: they ask the engine for the status then.
     drained_notice_ = reactor_.after(std::chrono::milliseconds(0), [this] {
         if (options_.drained) options_.drained();
+        for (const auto& client : clients_) client->finish();
         sweep();
     });
 }

@@ -5,6 +5,7 @@
 #include "daemon/reply.hpp"
 #include "daemon/routes/context.hpp"
 #include "daemon/routes/routes.hpp"
+#include "http/stream.hpp"
 
 namespace coffer::daemon {
 
@@ -31,13 +32,16 @@ Result<http::Reply> create(Context& context, const Request& request) {
 
 // Errors after the upgrade go down the stream: there is no status any more.
 void start_on(engine::Execs& execs, const std::string& id, const api::ExecStartRequest& body,
-              http::Upgraded upgraded) {
+              bool tty, http::Upgraded upgraded) {
     const auto copy = upgraded.fd.duplicate();
     if (!copy || !sys::write_all(upgraded.fd.get(), upgraded.greeting)) return;
     const auto started = execs.start(id, body, std::move(upgraded.fd), std::move(upgraded.early));
     if (started) return;
     LOG_DEBUG("exec {}: {}", id, started.error().message);
-    ignore(sys::write_all(copy->get(), started.error().message + "\r\n"), "the client has gone");
+    const std::string text = started.error().message + "\r\n";
+    std::string bytes = tty ? text : std::string();
+    if (!tty) http::append_frames(bytes, http::FrameType::Stdout, text);
+    ignore(sys::write_all(copy->get(), bytes), "the client has gone");
 }
 
 Result<http::Reply> start(Context& context, const Request& request) {
@@ -49,8 +53,8 @@ Result<http::Reply> start(Context& context, const Request& request) {
     }
     return http::Reply::upgrade(
         stream_type(tty, request.version()),
-        [&execs = context.execs, id = request.name(), body](http::Upgraded upgraded) {
-            start_on(execs, id, body, std::move(upgraded));
+        [&execs = context.execs, id = request.name(), body, tty](http::Upgraded upgraded) {
+            start_on(execs, id, body, tty, std::move(upgraded));
         });
 }
 
