@@ -33,10 +33,9 @@ Result<Identity> plan_identity(const oci::Process& process) {
     if ((caps.effective & ~caps.permitted) != 0) {
         return fail(Code::InvalidArgument, "effective capabilities that are not permitted");
     }
-    if ((caps.ambient & ~(caps.permitted & caps.inheritable)) != 0) {
-        return fail(Code::InvalidArgument,
-                    "ambient capabilities that are not permitted and inheritable");
-    }
+    // The kernel raises only what is permitted and inheritable; runc's own template asks for more
+    // and runs with less, so the rest is left out rather than refused.
+    caps.ambient &= caps.permitted & caps.inheritable;
     return identity;
 }
 
