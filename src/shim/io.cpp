@@ -189,6 +189,7 @@ void Io::check_drained() {
     // From the loop: the caller may be in the middle of something that this ends. The exit is told
     // before the clients see the end of their streams: they ask the engine for the status then.
     drained_notice_ = reactor_.after(std::chrono::milliseconds(0), [this] {
+        drained_notice_ = 0;
         if (options_.drained) options_.drained();
         for (const auto& client : clients_) client->finish();
         sweep();
@@ -198,7 +199,8 @@ void Io::check_drained() {
 void Io::sweep() {
     sweep_timer_ = 0;
     std::erase_if(clients_, [](const auto& client) { return client->is_gone(); });
-    if (drained_ && clients_.empty() && options_.abandoned) {
+    // Never before the notice that all was read: an exec is forgotten here.
+    if (drained_ && drained_notice_ == 0 && clients_.empty() && options_.abandoned) {
         const auto abandoned = std::exchange(options_.abandoned, nullptr);
         abandoned();
     }
