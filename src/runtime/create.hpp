@@ -47,6 +47,8 @@ struct CreateOptions {
     int netns_fd = -1;
     Stdio stdio;
     const sys::cgroup::Cgroup* cgroup = nullptr;  // borrowed; nullptr: stay in the caller's
+    // SIGKILL to the process when the caller dies: for a caller that watches it.
+    bool die_with_parent = false;
     // Compiled linux.seccomp; must be given when the spec has one.
     std::string seccomp_bpf;
     // A listening SOCK_SEQPACKET socket on which init accepts its start, so that another process

@@ -84,8 +84,10 @@ Result<void> run_process(ChildArgument& argument) {
     }
     TRY(drop_in_child(plan.identity));
     const std::string failure = "exec " + program.path;
-    execute_in_child(exec_stage_of(plan.identity, program, plan.options.seccomp_bpf,
-                                   plan.options.seccomp_flags, argument.sync.get(), failure));
+    ExecStage stage = exec_stage_of(plan.identity, program, plan.options.seccomp_bpf,
+                                    plan.options.seccomp_flags, argument.sync.get(), failure);
+    stage.die_with_parent = plan.options.die_with_parent;
+    execute_in_child(stage);
 }
 
 void process_in_child(void* argument) {

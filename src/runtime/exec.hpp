@@ -16,6 +16,7 @@ struct ExecOptions {
     const sys::cgroup::Cgroup* cgroup = nullptr;  // of the container
     std::string seccomp_bpf;                      // of the container; empty: none
     unsigned seccomp_flags = 0;
+    bool die_with_parent = false;  // as in CreateOptions
 };
 
 struct Executed {

@@ -83,6 +83,10 @@ void execute_in_child(const ExecStage& stage) noexcept {
     reset_signals();
     if (!stage.no_new_privileges) load_filter(stage);
     set_capabilities(stage);
+    // After the last change of credentials, which would clear it.
+    if (stage.die_with_parent && ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) {
+        give_up(stage, errno, "set the death signal");
+    }
     // Nothing but 0, 1 and 2 reaches the program, whatever was opened on the way.
     if (::syscall(SYS_close_range, 3U, ~0U, kCloseRangeCloexec) != 0) {
         give_up(stage, errno, "close descriptors");

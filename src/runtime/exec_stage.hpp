@@ -17,6 +17,7 @@ struct ExecStage {
     std::size_t bpf_size = 0;
     unsigned bpf_flags = 0;
     bool no_new_privileges = false;
+    bool die_with_parent = false;
     sys::cred::CapSet effective = 0;
     sys::cred::CapSet permitted = 0;
     sys::cred::CapSet inheritable = 0;

@@ -116,8 +116,10 @@ Result<void> run_init(InitArgument& argument, Channel& channel) {
     if (!program) return fail(Code::InvalidArgument, "cannot start a container without process");
     TRY(drop_in_child(*launch.identity));
     const std::string failure = "exec " + program->path;
-    execute_in_child(exec_stage_of(*launch.identity, *program, launch.options.seccomp_bpf,
-                                   launch.seccomp_flags, channel.fd, failure));
+    ExecStage stage = exec_stage_of(*launch.identity, *program, launch.options.seccomp_bpf,
+                                    launch.seccomp_flags, channel.fd, failure);
+    stage.die_with_parent = launch.options.die_with_parent;
+    execute_in_child(stage);
 }
 
 }  // namespace

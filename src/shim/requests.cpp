@@ -129,6 +129,7 @@ Result<void> Supervisor::start_container(const Start& request, std::vector<sys::
     options.netns_fd = netns.get();
     options.stdio = TRY(init_.io->make_pipes());
     options.cgroup = cgroup_ ? &cgroup_ : nullptr;
+    options.die_with_parent = true;
     options.seccomp_bpf = TRY(read_filter(filter));
     TRY(control_.listen(bundle_ + "/shim.sock"));
     runtime::Created created = TRY(runtime::create(spec, options));
@@ -180,6 +181,7 @@ Result<int> Supervisor::serve(const Exec& request, std::vector<sys::Fd> fds) {
     runtime::ExecOptions options;
     options.stdio = TRY(session.io->make_pipes());
     options.cgroup = cgroup_ ? &cgroup_ : nullptr;
+    options.die_with_parent = true;
     options.seccomp_bpf = TRY(read_filter(filter));
     options.user = request.user;
     options.groups = request.groups;
