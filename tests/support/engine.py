@@ -116,6 +116,8 @@ class Engine:
                              env={**os.environ, "DOCKER_HOST": f"unix://{self.socket}",
                                   "DOCKER_CONFIG": str(self.dir / "docker"), **(env or {})},
                              **options)
+        if not text:
+            run.stdout, run.stderr = run.stdout.decode(), run.stderr.decode()
         if check and run.returncode != 0:
             raise AssertionError(f"docker {' '.join(map(str, args))}: status {run.returncode}\n"
                                  f"{run.stdout}\n{run.stderr}\n"
