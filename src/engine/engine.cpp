@@ -1,5 +1,7 @@
 #include "engine/engine.hpp"
 
+#include <unistd.h>
+
 #include <functional>
 
 #include "base/hash.hpp"
@@ -12,6 +14,7 @@
 #include "engine/system.hpp"
 #include "network/sandbox.hpp"
 #include "store/store.hpp"
+#include "sys/cgroup.hpp"
 #include "sys/file.hpp"
 #include "volume/volumes.hpp"
 
@@ -80,7 +83,16 @@ struct Engine::Impl {
 };
 
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Engine::~Engine() = default;
+
+Engine::~Engine() {
+    if (!impl_ || !impl_->core) return;
+    const std::string parent = impl_->core->settings.cgroup_parent;
+    impl_.reset();
+    // Ours only when nothing runs: rmdir refuses a group with containers in it.
+    const sys::cgroup::Layout& layout = sys::cgroup::host_layout();
+    for (const auto& hierarchy : layout.v1) ::rmdir((hierarchy.mount_point + parent).c_str());
+    if (layout.version == 2) ::rmdir((layout.unified.mount_point + parent).c_str());
+}
 
 Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
     auto impl = std::make_unique<Impl>();
