@@ -6,11 +6,12 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MAX_LINES = 600
+# `using namespace commands` stands in the one table that names every command.
 RULES = [
     (r"\bthrow\b", "errors are returned as Result"),
     (r"(?<![\w.>])v?fork\s*\(\s*\)", "processes are started by sys::spawn or sys::clone"),
     (r"(std::|(?<!\w)::|[=(,;{}]\s*)(system|popen)\s*\(\s*[^)\s]", "no shell"),
-    (r"\busing\s+namespace\s+(?!std::(\w+_)?literals|std::literals)", "names are written out"),
+    (r"\busing\s+namespace\s+(?!std::(\w+_)?literals|std::literals|commands;)", "names are written out"),
     (r"(?<![#\w])new\s+[\w:(<]", "std::make_unique or a value"),
     (r"(?<![\w.>])delete\s+\w", "owners release what they own"),
     (r"\bstd::(cout|cerr|endl)\b", "use the logger, or write(2) in a program"),

@@ -87,7 +87,7 @@ class Run(ContainerTest):
         run = self.failing("run", "--rm", "busybox", "/no/such")
         self.assertEqual(run.returncode, 127)
         self.assertIn("no such file or directory", run.stderr)
-        run = self.failing("run", "--rm", "busybox", "/etc/passwd")
+        run = self.failing("run", "--rm", "busybox", "/etc/hostname")
         self.assertEqual(run.returncode, 126)
         self.assertIn("permission denied", run.stderr)
         self.assertEqual(self.failing("run", "--network", "nope", "busybox").returncode, 125)

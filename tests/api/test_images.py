@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 import unittest
 
 from support.engine import Engine
@@ -159,6 +160,7 @@ class Pull(ImageTest):
         name = registry.push(layout, "two", "test/events:1")
         engine.docker("pull", name)
         engine.docker("rmi", name)
+        time.sleep(1.1)  # the client cuts --until to whole seconds
         events = engine.docker("events", "--since", "1h", "--until", "0s", "--filter", "type=image",
                                "--format", "{{.Action}} {{.Actor.Attributes.name}}").stdout
         self.assertEqual([line.split()[0] for line in events.splitlines()][-3:],

@@ -117,10 +117,11 @@ Bits address_bits(const std::string& text) {
 // True if the address, or the subnet "10.0.0.0/8", lies in `subnet`.
 Result<bool> subnet_holds(const std::string& subnet, const std::string& address) {
     const auto sides = cut(subnet, "/");
-    const auto prefix = sides ? parse_uint(sides->second) : std::nullopt;
+    const std::string_view length = sides ? sides->second : std::string_view();
+    const std::uint64_t prefix = parse_uint(length).value_or(~std::uint64_t{0});
     const Bits base = address_bits(std::string(sides ? sides->first : std::string_view()));
     const Bits inside = address_bits(address.substr(0, address.find('/')));
-    if (base.size == 0 || !prefix || *prefix > base.size * 8) {
+    if (base.size == 0 || prefix > base.size * 8) {
         return fail(Code::InvalidArgument, "invalid subnet {}: invalid CIDR address: {}", subnet,
                     subnet);
     }
@@ -128,7 +129,7 @@ Result<bool> subnet_holds(const std::string& subnet, const std::string& address)
         return fail(Code::InvalidArgument, "invalid CIDR address: {}", address);
     }
     if (inside.size != base.size) return false;
-    for (std::size_t bit = 0; bit < *prefix; ++bit) {
+    for (std::size_t bit = 0; bit < prefix; ++bit) {
         const unsigned mask = 0x80U >> (bit % 8);
         if (((base.bytes[bit / 8] ^ inside.bytes[bit / 8]) & mask) != 0) return false;
     }
