@@ -50,6 +50,7 @@ int child_main(void* argument) {
     for (int number = 1; number < NSIG; ++number) ::sigaction(number, &initial, nullptr);
     sigset_t none;
     ::sigemptyset(&none);
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): the child is a process of its own
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
     if (plan.new_session && ::setsid() < 0) return fail_in_child(plan, "start session");
     for (const auto& [target, source] : plan.fds) {
