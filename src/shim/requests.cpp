@@ -196,13 +196,13 @@ Result<int> Supervisor::serve(const Exec& request, std::vector<sys::Fd> fds) {
     return running.pid;
 }
 
-Result<int> Supervisor::serve(const Resize& request, std::vector<sys::Fd>) {
+Result<int> Supervisor::serve(const Resize& request, const std::vector<sys::Fd>&) {
     const Session* session = TRY(find(request.exec_id));
     TRY(session->io->resize(request.rows, request.columns));
     return 0;
 }
 
-Result<int> Supervisor::serve(const Signal& request, std::vector<sys::Fd>) {
+Result<int> Supervisor::serve(const Signal& request, const std::vector<sys::Fd>&) {
     const Session* session = TRY(find(request.exec_id));
     if (!request.all || !cgroup_) {
         TRY(sys::signals::send(session->pidfd.get(), request.number));
@@ -214,7 +214,7 @@ Result<int> Supervisor::serve(const Signal& request, std::vector<sys::Fd>) {
     return 0;
 }
 
-Result<int> Supervisor::serve(const Forget&, std::vector<sys::Fd>) {
+Result<int> Supervisor::serve(const Forget&, const std::vector<sys::Fd>&) {
     return 0;
 }
 

@@ -40,9 +40,9 @@ class Supervisor {
     Result<int> serve(const Start& request, std::vector<sys::Fd> fds);
     Result<int> serve(const Attach& request, std::vector<sys::Fd> fds);
     Result<int> serve(const Exec& request, std::vector<sys::Fd> fds);
-    Result<int> serve(const Resize& request, std::vector<sys::Fd> fds);
-    Result<int> serve(const Signal& request, std::vector<sys::Fd> fds);
-    Result<int> serve(const Forget& request, std::vector<sys::Fd> fds);
+    Result<int> serve(const Resize& request, const std::vector<sys::Fd>& fds);
+    Result<int> serve(const Signal& request, const std::vector<sys::Fd>& fds);
+    Result<int> serve(const Forget& request, const std::vector<sys::Fd>& fds);
     Result<Session*> find(const std::string& exec_id);
 
     Result<void> start_container(const Start& request, std::vector<sys::Fd> fds);
