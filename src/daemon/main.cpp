@@ -134,7 +134,7 @@ Result<void> serve(const Config& config) {
     ::malloc_trim(0);
     if (const auto told = notify("READY=1"); !told) LOG_WARN("{}", told.error().message);
     LOG_INFO("cofferd {} is ready", COFFER_VERSION);
-    const auto served = server.run(std::move(listeners), stop);
+    auto served = server.run(std::move(listeners), stop);
     if (!served) ::kill(::getpid(), SIGTERM);
     ender.join();
     if (!config.pidfile.empty()) ::unlink(config.pidfile.c_str());
@@ -155,7 +155,7 @@ int run(std::span<const std::string> arguments) {
         std::fputs("cofferd needs to be started with root privileges.\n", stderr);
         return 1;
     }
-    ::mallopt(M_ARENA_MAX, kMaxArenas);
+    ::mallopt(M_ARENA_MAX, kMaxArenas);  // NOLINT(concurrency-mt-unsafe): the only thread yet
     ::umask(0077);
     log::set_level(config->level());
     if (const auto served = serve(*config); !served) {

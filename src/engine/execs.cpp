@@ -162,7 +162,7 @@ Result<void> Execs::start(const std::string& id, const api::ExecStartRequest& re
         if (found != locked->end()) found->second.pid = reply.pid;
         return {};
     };
-    const auto started = run();
+    auto started = run();
     if (!started) {
         auto locked = impl_->execs.lock();
         const auto found = locked->find(id);

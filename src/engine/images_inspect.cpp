@@ -27,6 +27,7 @@ api::ImageConfig to_api(const oci::RunConfig& config) {
 
 std::vector<std::string> familiar_names(const std::vector<std::string>& names) {
     std::vector<std::string> out;
+    out.reserve(names.size());
     for (const auto& name : names) out.push_back(familiar(name));
     return out;
 }

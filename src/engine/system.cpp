@@ -27,7 +27,7 @@ utsname host_names() {
 
 // Go's name of the machine's architecture.
 std::string go_arch(const utsname& names) {
-    const std::string machine = names.machine;
+    std::string machine = names.machine;
     if (machine == "x86_64") return "amd64";
     if (machine == "aarch64") return "arm64";
     return machine;

@@ -166,6 +166,7 @@ Server::~Server() = default;
 
 Result<void> Server::run(std::vector<Listener> listeners, const Cancel& stop) {
     std::vector<pollfd> polls;
+    polls.reserve(listeners.size() + 1);
     for (const Listener& listener : listeners) polls.push_back({listener.socket.get(), POLLIN, 0});
     polls.push_back({stop.fd(), POLLIN, 0});
     while (polls.back().revents == 0) {

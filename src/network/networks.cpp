@@ -332,6 +332,7 @@ Result<Network> Networks::remove(const std::string& reference) {
                         network.name);
         if (!known->endpoints.empty()) {
             std::vector<std::string> users;
+            users.reserve(known->endpoints.size());
             for (const auto& [id, endpoint] : known->endpoints)
                 users.push_back(format("name:\"{}\" id:\"{}\"", endpoint.container_name,
                                        endpoint.id.substr(0, 12)));

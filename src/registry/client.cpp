@@ -258,6 +258,7 @@ void Client::abort() {
 Result<Reply> Client::get(const std::string& repository, const std::string& path,
                           const std::vector<std::string>& accept, std::size_t limit) {
     std::vector<std::string> headers;
+    headers.reserve(accept.size());
     for (const auto& type : accept) headers.push_back("Accept: " + type);
     for (int attempt = 0;; ++attempt) {
         Reply reply;

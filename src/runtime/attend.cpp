@@ -58,7 +58,7 @@ Result<sys::Fd> watch_signals() {
     sigset_t all;
     ::sigfillset(&all);
     for (const int own : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT}) ::sigdelset(&all, own);
-    if (::sigprocmask(SIG_BLOCK, &all, nullptr) != 0) return fail_errno("block signals");
+    if (::pthread_sigmask(SIG_BLOCK, &all, nullptr) != 0) return fail_errno("block signals");
     sys::Fd fd(::signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK));
     if (!fd) return fail_errno("watch signals");
     return fd;

@@ -88,7 +88,7 @@ Result<int> run_in_front_or_not(const Containers& containers, const Words& words
     TRY(check_console(request, !detach));
     Created process = TRY(containers.run(request));
     if (detach) return 0;
-    const auto status = attend(process);
+    auto status = attend(process);
     if (!args.has("keep")) TRY(containers.remove(request.id, Containers::Force::Yes));
     return status;
 }

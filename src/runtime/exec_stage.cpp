@@ -74,7 +74,7 @@ void reset_signals() noexcept {
     for (int number = 1; number < NSIG; ++number) ::sigaction(number, &initial, nullptr);
     sigset_t none;
     ::sigemptyset(&none);
-    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
 }
 
 }  // namespace

@@ -203,7 +203,7 @@ Result<void> Containers::start(const std::string& id) const {
     if (status != Status::Created) {
         return fail(Code::Conflict, "cannot start an already {} container", to_text(status));
     }
-    const auto started = start_over_socket(folder.start_socket());
+    auto started = start_over_socket(folder.start_socket());
     ::unlink(folder.start_socket().c_str());
     return started;
 }

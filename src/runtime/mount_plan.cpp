@@ -240,6 +240,7 @@ bool is_below(std::string_view path, std::string_view folder) {
 
 Result<std::vector<MountPlan>> plan_mounts(const oci::Spec& spec, const MountContext& context) {
     std::vector<MountPlan> plans;
+    plans.reserve(spec.mounts.size());
     for (const oci::Mount& mount : spec.mounts) {
         plans.push_back(TRY(plan_mount(mount, context)));
     }

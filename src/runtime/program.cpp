@@ -55,6 +55,7 @@ Result<void> enter_folder(const std::string& cwd) {
 
 std::vector<char*> pointers(std::vector<std::string>& strings) {
     std::vector<char*> out;
+    out.reserve(strings.size() + 1);
     for (std::string& text : strings) out.push_back(text.data());
     out.push_back(nullptr);
     return out;

@@ -83,6 +83,7 @@ Result<std::vector<Fd>> open_cgroups(const CreateOptions& options, const MountPl
 
 Result<Fd> make_overlay(const RootfsRequest& request, SourceTrees& trees, int scratch_fd) {
     std::vector<int> lowers;
+    lowers.reserve(trees.layers.size());
     for (const Fd& layer : trees.layers) lowers.push_back(layer.get());
     const Fd diff = TRY(sys::open_at(trees.upper.get(), "diff", O_PATH | O_DIRECTORY | O_NOFOLLOW));
     const Fd work = TRY(sys::open_at(trees.upper.get(), "work", O_PATH | O_DIRECTORY | O_NOFOLLOW));

@@ -47,7 +47,7 @@ Result<void> hear(int socket, Answers& answers) {
 
 Result<void> bring_up(int socket, int child_pid, const sys::cgroup::Cgroup* cgroup,
                       Answers& answers) {
-    const auto joined = cgroup == nullptr ? Result<void>() : cgroup->add_process(child_pid);
+    auto joined = cgroup == nullptr ? Result<void>() : cgroup->add_process(child_pid);
     if (joined) {
         Report proceed;
         proceed.kind = ReportKind::Proceed;

@@ -159,6 +159,7 @@ class Loader {
                 image.blobs.push_back({BlobKind::Layer, layer.digest, type, layer.size});
             }
             std::vector<std::string> references;
+            references.reserve(item.repo_tags.size());
             for (const std::string& tag : item.repo_tags) {
                 references.push_back(TRY(oci::parse_reference(tag)).to_string());
             }

@@ -187,6 +187,7 @@ Result<std::vector<std::string>> Images::built_on(std::string_view id) const {
         " SELECT id FROM images WHERE chain_id IN (SELECT chain_id FROM above) ORDER BY id",
         {id}));
     std::vector<std::string> ids;
+    ids.reserve(rows.size());
     for (const Row& row : rows) ids.push_back(row.text(0));
     return ids;
 }

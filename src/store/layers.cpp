@@ -46,9 +46,9 @@ struct Layers::Claims {
     class Claim {
       public:
         Claim(Claims& claims, std::string_view chain_id) : claims_(&claims), chain_id_(chain_id) {
-            auto busy = claims_->busy.lock();
-            busy.wait(claims_->changed, [&] { return !busy->contains(chain_id_); });
-            busy->insert(chain_id_);
+            auto held = claims_->busy.lock();
+            held.wait(claims_->changed, [&] { return !held->contains(chain_id_); });
+            held->insert(chain_id_);
         }
         ~Claim() {
             claims_->busy.lock()->erase(chain_id_);

@@ -167,9 +167,7 @@ Result<Layout> parse_layout(std::string_view mountinfo, std::string_view own_cgr
             layout.v1.push_back(std::move(hierarchy));
         }
     }
-    if (v1_controls) {
-        layout.version = 1;
-    } else if (!layout.unified.mount_point.empty()) {
+    if (!v1_controls && !layout.unified.mount_point.empty()) {
         layout.version = 2;
         layout.unified.controllers =
             split_fields(TRY(read_optional(layout.unified.mount_point + "/cgroup.controllers")));

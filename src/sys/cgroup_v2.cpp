@@ -81,7 +81,7 @@ class V2 : public Backend {
     Result<void> kill_all() override {
         const std::string& folder = folders_.front();
         if (!present()) return {};
-        const auto killed = write_existing(folder + "/cgroup.kill", "1");
+        auto killed = write_existing(folder + "/cgroup.kill", "1");
         if (killed || killed.error().sys_errno != ENOENT) return killed;
         // Before Linux 5.14: frozen, nothing can fork away from the list.
         ignore(set_frozen(true), "killing works without, only less surely");

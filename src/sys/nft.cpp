@@ -3,13 +3,15 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
-#include <nftables/libnftables.h>
 #include <poll.h>
 #include <sys/socket.h>
 
 #include <array>
 #include <memory>
 #include <mutex>
+
+#undef _GNU_SOURCE  // the next header defines it again, with another value
+#include <nftables/libnftables.h>
 
 namespace coffer::sys::nft {
 namespace {

@@ -51,7 +51,7 @@ int child_main(void* argument) {
     sigset_t none;
     ::sigemptyset(&none);
     // NOLINTNEXTLINE(concurrency-mt-unsafe): the child is a process of its own
-    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
     if (plan.new_session && ::setsid() < 0) return fail_in_child(plan, "start session");
     for (const auto& [target, source] : plan.fds) {
         if (::dup2(source, target) < 0) return fail_in_child(plan, "pass descriptor");

@@ -85,6 +85,7 @@ std::optional<Volume> Volumes::find(const std::string& name) const {
 std::vector<Volume> Volumes::list() const {
     const std::lock_guard lock(mutex_);
     std::vector<Volume> all;
+    all.reserve(volumes_.size());
     for (const auto& [name, volume] : volumes_) all.push_back(volume);
     return all;
 }

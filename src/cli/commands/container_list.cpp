@@ -123,10 +123,10 @@ std::string displayed_ports(const json::Array& list) {
 }
 
 std::string displayed_image(const json::Value& item, bool cut_down) {
-    const std::string image = text_of(item, "Image");
+    std::string image = text_of(item, "Image");
     if (image.empty()) return "<no image>";
     if (!cut_down) return image;
-    const std::string id = short_id(text_of(item, "ImageID"));
+    std::string id = short_id(text_of(item, "ImageID"));
     if (!id.empty() && id == short_id(image)) return id;
     Result<oci::Reference> reference = oci::parse_reference_as_given(image);
     if (!reference) return image;

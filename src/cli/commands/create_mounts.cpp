@@ -28,9 +28,6 @@ std::string absolute(std::string_view path) {
     return out.empty() || out[0] != '/' ? "/" + out : out;
 }
 
-constexpr std::array<std::string_view, 6> kPropagations = {"rprivate", "private", "rshared",
-                                                           "shared",   "rslave",  "slave"};
-
 // One --mount being read, field by field.
 class MountReader {
   public:
@@ -248,7 +245,7 @@ class MountReader {
 
 Result<std::int64_t> gpu_count(std::string_view text) {
     if (text == "all") return std::int64_t{-1};
-    const Result<std::int64_t> count = decimal(text, "Atoi");
+    Result<std::int64_t> count = decimal(text, "Atoi");
     if (!count) {
         const std::string& why = count.error().message;
         return fail(Code::InvalidArgument,

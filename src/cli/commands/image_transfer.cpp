@@ -39,7 +39,7 @@ constexpr std::array kImportFlags = {
 
 // A file or standard input as the body of a request.
 std::function<Result<std::size_t>(char*, std::size_t)> body_from(std::shared_ptr<sys::Fd> file) {
-    return [file](char* to, std::size_t size) -> Result<std::size_t> {
+    return [file = std::move(file)](char* to, std::size_t size) -> Result<std::size_t> {
         for (;;) {
             const ssize_t got = ::read(file->get(), to, size);
             if (got >= 0) return static_cast<std::size_t>(got);
