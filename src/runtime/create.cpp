@@ -17,13 +17,14 @@ Result<Created> create(const oci::Spec& spec, const CreateOptions& options) {
     Launch launch = TRY(plan_launch(spec, options));
     sys::SocketPair pair = TRY(sys::make_socketpair(SOCK_SEQPACKET));
     StageArgument argument{launch, pair.theirs};
-    sys::Cloned cloned = TRY(sys::clone_process({}, stage_in_child, &argument));
+    const sys::Fd group = options.cgroup == nullptr ? sys::Fd() : TRY(options.cgroup->clone_fd());
+    sys::Cloned cloned =
+        TRY(sys::clone_process({.cgroup_fd = group.get()}, stage_in_child, &argument));
     sys::Process stage(cloned.pid, std::move(cloned.pidfd));
     pair.theirs.reset();
 
-    // Meanwhile the stage assembles the root file system; joining v1 groups takes as long.
     Answers answers;
-    TRY(bring_up(pair.ours.get(), stage.pid(), options.cgroup, answers));
+    TRY(hear(pair.ours.get(), answers));
     TRY(stage.wait());
     for (const sys::cred::Rlimit& limit : launch.rlimits) {
         TRY(sys::cred::set_rlimit(answers.process.pid(), limit));

@@ -107,10 +107,7 @@ Result<void> run_joiner(ChildArgument& argument) {
         TRY(sys::write_existing("/proc/self/oom_score_adj",
                                 format("{}", *plan.process.oom_score_adj)));
     }
-    const auto proceed = TRY(receive_report(argument.sync.get()));
-    if (!proceed || proceed->report.kind != ReportKind::Proceed) {
-        return fail(Code::Cancelled, "the caller has gone");
-    }
+    if (plan.options.cgroup != nullptr) TRY(plan.options.cgroup->join_self());
     // Network and other namespaces may belong to other user namespaces than the container's: they
     // are joined while we still have rights in all of them.
     if (plan.joined != 0 && ::setns(plan.container_pidfd, static_cast<int>(plan.joined)) != 0) {
@@ -193,11 +190,13 @@ Result<Executed> exec(int container_pidfd, const oci::Process& process,
     Plan plan = TRY(plan_exec(container_pidfd, process, options));
     sys::SocketPair pair = TRY(sys::make_socketpair(SOCK_SEQPACKET));
     ChildArgument argument{plan, pair.theirs};
-    sys::Cloned cloned = TRY(sys::clone_process({}, joiner_in_child, &argument));
+    const sys::Fd group = options.cgroup == nullptr ? sys::Fd() : TRY(options.cgroup->clone_fd());
+    sys::Cloned cloned =
+        TRY(sys::clone_process({.cgroup_fd = group.get()}, joiner_in_child, &argument));
     sys::Process joiner(cloned.pid, std::move(cloned.pidfd));
     pair.theirs.reset();
     Answers answers;
-    TRY(bring_up(pair.ours.get(), joiner.pid(), options.cgroup, answers));
+    TRY(hear(pair.ours.get(), answers));
     TRY(joiner.wait());
     for (const sys::cred::Rlimit& limit : plan.rlimits) {
         TRY(sys::cred::set_rlimit(answers.process.pid(), limit));

@@ -89,10 +89,8 @@ Result<void> run_stage(Launch& launch, sys::Fd& sync) {
     // From here no descriptor of an attached mount is open: through one, the container could clear
     // flags that its copies keep locked.
 
-    const auto proceed = TRY(receive_report(sync.get()));
-    if (!proceed || proceed->report.kind != ReportKind::Proceed) {
-        return fail(Code::Cancelled, "the caller has gone");
-    }
+    // As late as can be: what we do ourselves is not the container's, but its init is a copy of us.
+    if (launch.options.cgroup != nullptr) TRY(launch.options.cgroup->join_self());
     TRY(make_time_namespace(launch));
     TRY(join_namespaces(launch));
     InitArgument argument{launch, trees, sync};

@@ -3,7 +3,6 @@
 //
 //   caller                stage                     container init
 //     │ <── Failed ────────┤ (anything goes wrong)
-//     │ ── Proceed ──────> │ (it is in its cgroup)
 //     │ <── Born(pid) ─────┤ ends
 //     │ <── Console + fd ─────────────────────────────┤ (with a terminal)
 //     │ <── Ready ────────────────────────────────────┤
@@ -21,7 +20,7 @@
 
 namespace coffer::runtime {
 
-enum class ReportKind : std::uint32_t { Failed = 1, Proceed, Born, Console, Ready, Start };
+enum class ReportKind : std::uint32_t { Failed = 1, Born, Console, Ready, Start };
 
 struct Report {
     ReportKind kind = ReportKind::Failed;

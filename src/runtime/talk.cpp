@@ -1,15 +1,11 @@
 #include "runtime/talk.hpp"
 
-#include <sys/socket.h>
-
 #include <optional>
 
 #include "runtime/sync.hpp"
 #include "sys/clone.hpp"
 
 namespace coffer::runtime {
-
-namespace {
 
 // The reports of two children may overtake each other, and one that failed must still be known to
 // be reaped: after a failure we read to the end of the stream.
@@ -33,7 +29,6 @@ Result<void> hear(int socket, Answers& answers) {
             case ReportKind::Ready:
                 ready = true;
                 break;
-            case ReportKind::Proceed:
             case ReportKind::Start:
                 return fail(Code::Internal, "an unexpected report from the child");
         }
@@ -41,24 +36,6 @@ Result<void> hear(int socket, Answers& answers) {
     if (failure) return fail(*std::move(failure));
     if (!ready) return fail(Code::Internal, "the child ended before it was ready");
     return {};
-}
-
-}  // namespace
-
-Result<void> bring_up(int socket, int child_pid, const sys::cgroup::Cgroup* cgroup,
-                      Answers& answers) {
-    auto joined = cgroup == nullptr ? Result<void>() : cgroup->add_process(child_pid);
-    if (joined) {
-        Report proceed;
-        proceed.kind = ReportKind::Proceed;
-        ignore(send_report(socket, proceed), "a child that has failed has said why");
-    } else {
-        ::shutdown(socket, SHUT_WR);
-    }
-    auto heard = hear(socket, answers);
-    // A child that died of something else could not be moved either: its own error is the first.
-    if (!heard && heard.error().code == Code::Cancelled && !joined) return joined;
-    return heard;
 }
 
 Result<void> send_start(int socket) {

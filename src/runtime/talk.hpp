@@ -5,7 +5,6 @@
 #include "runtime/exec_stage.hpp"
 #include "runtime/identity.hpp"
 #include "runtime/program.hpp"
-#include "sys/cgroup.hpp"
 #include "sys/process.hpp"
 
 namespace coffer::runtime {
@@ -16,10 +15,8 @@ struct Answers {
     sys::Fd console;
 };
 
-// Puts the first child into the group and lets it proceed, then reads until the last one is born
-// and ready. Their failure, or an early end, is the error.
-Result<void> bring_up(int socket, int child_pid, const sys::cgroup::Cgroup* cgroup,
-                      Answers& answers);
+// Reads until the last child is born and ready. Their failure, or an early end, is the error.
+Result<void> hear(int socket, Answers& answers);
 // Gives the start; returns once the program is executed.
 Result<void> send_start(int socket);
 

@@ -263,13 +263,6 @@ Result<std::uint64_t> read_number(const std::string& file, std::uint64_t none,
     return *value;
 }
 
-int JoinPlan::join_self_in_child() const noexcept {
-    for (const Fd& procs : procs_) {
-        if (::write(procs.get(), "0", 1) != 1) return errno;
-    }
-    return 0;
-}
-
 Cgroup::Cgroup() noexcept = default;
 Cgroup::Cgroup(std::string path, std::unique_ptr<Backend> backend, bool owned)
     : path_(std::move(path)), backend_(std::move(backend)), owned_(owned) {}
@@ -303,23 +296,11 @@ Result<Cgroup> Cgroup::open(const std::string& path, const Layout& layout) {
     return group;
 }
 
-Result<void> Cgroup::add_process(int pid) const {
-    for (const std::string& folder : backend_->folders()) {
-        TRY(write_existing(folder + "/cgroup.procs", format("{}", pid)));
-    }
-    return {};
-}
-
-Result<JoinPlan> Cgroup::join_plan() const {
-    std::vector<Fd> procs;
-    for (const std::string& folder : backend_->folders()) {
-        procs.push_back(TRY(open_file(folder + "/cgroup.procs", O_WRONLY)));
-    }
-    return JoinPlan(std::move(procs));
-}
-
 Result<Fd> Cgroup::clone_fd() const {
     return backend_->clone_fd();
+}
+Result<void> Cgroup::join_self() const {
+    return backend_->join_self();
 }
 Result<void> Cgroup::update(const Limits& limits) const {
     return backend_->apply(limits);

@@ -40,6 +40,7 @@ class Backend {
     virtual Result<std::uint64_t> oom_kills() const = 0;
     virtual Result<Fd> oom_events() const = 0;
     virtual Result<Fd> clone_fd() const = 0;
+    virtual Result<void> join_self() const = 0;
     // The folders of the group, one a hierarchy; processes are read from the first.
     virtual const std::vector<std::string>& folders() const = 0;
 };

@@ -120,6 +120,14 @@ class V1 : public Backend {
     }
 
     Result<Fd> clone_fd() const override { return Fd(); }
+
+    // The kernel takes its lock over all forks for a whole process, and for another thread, but not
+    // for a thread that moves itself.
+    Result<void> join_self() const override {
+        for (const std::string& folder : folders_) TRY(write_existing(folder + "/tasks", "0"));
+        return {};
+    }
+
     const std::vector<std::string>& folders() const override { return folders_; }
 
   private:

@@ -111,6 +111,7 @@ class V2 : public Backend {
     Result<Fd> clone_fd() const override {
         return open_file(folders_.front(), O_RDONLY | O_DIRECTORY);
     }
+    Result<void> join_self() const override { return {}; }
     const std::vector<std::string>& folders() const override { return folders_; }
 
   private:

@@ -23,7 +23,9 @@ Result<Cloned> clone_process(const CloneOptions& options, ChildEntry entry, void
         args.cgroup = static_cast<std::uint64_t>(options.cgroup_fd);
     }
     const long pid = ::syscall(SYS_clone3, &args, sizeof args);
-    if (pid < 0) return fail_errno("clone process");
+    if (pid < 0) {
+        return fail_errno("clone process{}", options.cgroup_fd < 0 ? "" : " into its cgroup");
+    }
     if (pid == 0) {
         entry(argument);
         ::_exit(127);
