@@ -118,7 +118,7 @@ Result<void> serve(const Config& config) {
     // The socket appears only now: who connects finds the engine ready.
     std::vector<http::Listener> listeners = TRY(open_listeners(config));
     if (!config.pidfile.empty()) {
-        TRY(sys::replace_file(config.pidfile, format("{}\n", ::getpid()), 0644));
+        TRY(sys::replace_file(config.pidfile, format("{}\n", ::getpid()), 0644, sys::Flush::No));
     }
     Context context{engine->containers(), engine->execs(),    engine->images(), engine->events(),
                     engine->system(),     engine->networks(), engine->volumes()};

@@ -308,7 +308,7 @@ Result<api::ContainerCreateResponse> Containers::create(const std::string& name,
         [&] { ignore(impl_->core.store.remove_writable(record.id), "swept at the next start"); }));
     TRY(impl_->core.store.database().run(
         "INSERT INTO containers (id, name, record) VALUES (?, ?, ?)",
-        {record.id, record.name, json::encode(record)}));
+        {record.id, record.name, json::encode(record)}, durability_of(record)));
     impl_->table.lock()->by_id.emplace(
         record.id, std::make_shared<Container>(std::make_shared<const Record>(record)));
     undo.commit();

@@ -189,7 +189,8 @@ Result<void> Containers::Impl::remove_claimed(Container::Claim& claim,
                                               const RemoveOptions& options) {
     const Record record = claim.copy();
     // The row goes first: what a crash leaves of the rest is swept at the next start.
-    TRY(core.store.database().run("DELETE FROM containers WHERE id = ?", {record.id}));
+    TRY(core.store.database().run("DELETE FROM containers WHERE id = ?", {record.id},
+                                  durability_of(record)));
     {
         auto locked = table.lock();
         locked->id_by_name.erase(record.name);

@@ -48,7 +48,7 @@ std::vector<std::shared_ptr<Container>> Containers::Impl::all() const {
 
 Result<void> Containers::Impl::save(Container::Claim& claim, Record record) {
     TRY(core.store.database().run("UPDATE containers SET record = ? WHERE id = ?",
-                                  {json::encode(record), record.id}));
+                                  {json::encode(record), record.id}, durability_of(record)));
     claim.publish(std::move(record));
     return {};
 }

@@ -9,6 +9,7 @@
 #include "engine/containers.hpp"
 #include "engine/core.hpp"
 #include "engine/spec_builder.hpp"
+#include "store/database.hpp"
 
 namespace coffer::engine {
 
@@ -70,6 +71,10 @@ struct Containers::Impl {
     api::ContainerSummary summary(const Record& record) const;
 };
 
+// A container that goes with its process does not outlive a power failure: its row need not.
+inline store::Durability durability_of(const Record& record) {
+    return record.host_config.auto_remove ? store::Durability::Later : store::Durability::AtOnce;
+}
 // "TERM", "SIGTERM", "15" -> 15.
 Result<int> parse_signal(const std::string& text);
 // docker's exit code for a run that the shim could not start: 125, 126 or 127.

@@ -17,6 +17,8 @@
 namespace coffer::network {
 namespace {
 
+constexpr auto kCalm = std::chrono::milliseconds(100);
+
 struct Reply {
     bool ok = false;
     std::string message;
@@ -156,6 +158,11 @@ void SandboxPool::Impl::fill() {
         if (locked->ready.size() >= options.ready) {
             locked.wait(changed,
                         [&] { return locked->stopping || locked->ready.size() < options.ready; });
+            // Who took it is starting a container: that needs the processors and the kernel's lock
+            // over all networks more than the stock does, as long as there is one.
+            locked.wait_for(changed, kCalm, [&] {
+                return locked->stopping || locked->ready.size() <= options.ready / 2;
+            });
             continue;
         }
         locked.unlock();

@@ -1,6 +1,7 @@
 #include "registry/transport.hpp"
 
 #include <curl/curl.h>
+#include <dlfcn.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
@@ -13,13 +14,91 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// What we use of libcurl. The library and the dozens that it brings are loaded by the first request
+// to a registry: an engine that pulls nothing does not carry them.
+struct Curl {
+    decltype(&::curl_easy_cleanup) easy_cleanup;
+    decltype(&::curl_easy_init) easy_init;
+    decltype(&::curl_easy_reset) easy_reset;
+    decltype(&::curl_easy_setopt) easy_setopt;
+    decltype(&::curl_easy_strerror) easy_strerror;
+    decltype(&::curl_free) free;
+    decltype(&::curl_global_init) global_init;
+    decltype(&::curl_multi_add_handle) multi_add_handle;
+    decltype(&::curl_multi_cleanup) multi_cleanup;
+    decltype(&::curl_multi_info_read) multi_info_read;
+    decltype(&::curl_multi_init) multi_init;
+    decltype(&::curl_multi_perform) multi_perform;
+    decltype(&::curl_multi_poll) multi_poll;
+    decltype(&::curl_multi_remove_handle) multi_remove_handle;
+    decltype(&::curl_slist_append) slist_append;
+    decltype(&::curl_slist_free_all) slist_free_all;
+    decltype(&::curl_url) url;
+    decltype(&::curl_url_cleanup) url_cleanup;
+    decltype(&::curl_url_get) url_get;
+    decltype(&::curl_url_set) url_set;
+};
+
+template <class Function>
+Result<void> find(void* library, const char* name, Function& function) {
+    function = reinterpret_cast<Function>(::dlsym(library, name));
+    if (function == nullptr) return fail(Code::Internal, "libcurl has no function '{}'", name);
+    return {};
+}
+
+const Result<Curl>& loaded() {
+    static const Result<Curl> curl = []() -> Result<Curl> {
+        Curl table{};
+        void* library = ::dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
+        if (library == nullptr) {
+            // NOLINTNEXTLINE(concurrency-mt-unsafe): glibc keeps the text by thread
+            return fail(Code::Internal, "load libcurl: {}", ::dlerror());
+        }
+        TRY(find(library, "curl_easy_cleanup", table.easy_cleanup));
+        TRY(find(library, "curl_easy_init", table.easy_init));
+        TRY(find(library, "curl_easy_reset", table.easy_reset));
+        TRY(find(library, "curl_easy_setopt", table.easy_setopt));
+        TRY(find(library, "curl_easy_strerror", table.easy_strerror));
+        TRY(find(library, "curl_free", table.free));
+        TRY(find(library, "curl_global_init", table.global_init));
+        TRY(find(library, "curl_multi_add_handle", table.multi_add_handle));
+        TRY(find(library, "curl_multi_cleanup", table.multi_cleanup));
+        TRY(find(library, "curl_multi_info_read", table.multi_info_read));
+        TRY(find(library, "curl_multi_init", table.multi_init));
+        TRY(find(library, "curl_multi_perform", table.multi_perform));
+        TRY(find(library, "curl_multi_poll", table.multi_poll));
+        TRY(find(library, "curl_multi_remove_handle", table.multi_remove_handle));
+        TRY(find(library, "curl_slist_append", table.slist_append));
+        TRY(find(library, "curl_slist_free_all", table.slist_free_all));
+        TRY(find(library, "curl_url", table.url));
+        TRY(find(library, "curl_url_cleanup", table.url_cleanup));
+        TRY(find(library, "curl_url_get", table.url_get));
+        TRY(find(library, "curl_url_set", table.url_set));
+        if (table.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+            return fail(Code::Internal, "initialise libcurl");
+        }
+        return table;
+    }();
+    return curl;
+}
+
+Result<void> load_curl() {
+    if (const auto& curl = loaded(); !curl) return fail(curl.error());
+    return {};
+}
+
+// After load_curl().
+const Curl& curl() {
+    return *loaded();
+}
+
 // A multi handle keeps the connections of the easy handle that runs in it.
 class Session {
   public:
-    Session() : multi_(::curl_multi_init()), easy_(::curl_easy_init()) {}
+    Session() : multi_(curl().multi_init()), easy_(curl().easy_init()) {}
     ~Session() {
-        ::curl_easy_cleanup(easy_);
-        ::curl_multi_cleanup(multi_);
+        curl().easy_cleanup(easy_);
+        curl().multi_cleanup(multi_);
     }
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
@@ -104,7 +183,7 @@ void configure(CURL* easy, const HttpRequest& request, const TransportLimits& li
                Exchange& exchange, char* error_text) {
     const auto set = [easy](CURLoption option, auto value) {
         // Fails only for options that this libcurl was built without.
-        static_cast<void>(::curl_easy_setopt(easy, option, value));
+        static_cast<void>(curl().easy_setopt(easy, option, value));
     };
     set(CURLOPT_URL, request.url.c_str());
     set(CURLOPT_PROTOCOLS_STR, "http,https");
@@ -153,17 +232,17 @@ std::optional<CURLcode> run(const Session& session, const TransportLimits& limit
     constexpr int kPollMilliseconds = 1000;
     int running = 1;
     while (running > 0) {
-        if (const auto code = ::curl_multi_perform(session.multi(), &running); code != CURLM_OK)
+        if (const auto code = curl().multi_perform(session.multi(), &running); code != CURLM_OK)
             return CURLE_FAILED_INIT;
         if (any_cancelled(cancels)) return std::nullopt;
         if (running == 0) break;
         if (Clock::now() - exchange.last_byte > limits.stall) return std::nullopt;
         const auto poll = std::min<long>(kPollMilliseconds, limits.stall.count());
-        ::curl_multi_poll(session.multi(), wakes.data(), static_cast<unsigned>(wakes.size()),
+        curl().multi_poll(session.multi(), wakes.data(), static_cast<unsigned>(wakes.size()),
                           static_cast<int>(poll), nullptr);
     }
     int left = 0;
-    while (const CURLMsg* message = ::curl_multi_info_read(session.multi(), &left)) {
+    while (const CURLMsg* message = curl().multi_info_read(session.multi(), &left)) {
         if (message->msg == CURLMSG_DONE) return message->data.result;
     }
     return CURLE_FAILED_INIT;
@@ -190,8 +269,6 @@ struct Transport::Impl {
 };
 
 Transport::Transport(TransportLimits limits) : impl_(std::make_unique<Impl>()) {
-    static const CURLcode kReady = ::curl_global_init(CURL_GLOBAL_DEFAULT);
-    static_cast<void>(kReady);
     impl_->limits = limits;
 }
 
@@ -199,21 +276,22 @@ Transport::~Transport() = default;
 
 Result<HttpHead> Transport::perform(const HttpRequest& request, const BodySink& sink,
                                     const Cancels& cancels) {
+    TRY(load_curl());
     auto session = impl_->take();
     CURL* easy = session->easy();
     Exchange exchange{request, sink, {}, {}, Clock::now()};
     std::array<char, CURL_ERROR_SIZE> error_text{};
-    ::curl_easy_reset(easy);
+    curl().easy_reset(easy);
     configure(easy, request, impl_->limits, exchange, error_text.data());
-    curl_slist* headers = ::curl_slist_append(nullptr, "Expect:");
+    curl_slist* headers = curl().slist_append(nullptr, "Expect:");
     for (const auto& header : request.headers)
-        headers = ::curl_slist_append(headers, header.c_str());
-    ::curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
+        headers = curl().slist_append(headers, header.c_str());
+    curl().easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
 
-    ::curl_multi_add_handle(session->multi(), easy);
+    curl().multi_add_handle(session->multi(), easy);
     const auto code = run(*session, impl_->limits, exchange, cancels);
-    ::curl_multi_remove_handle(session->multi(), easy);
-    ::curl_slist_free_all(headers);
+    curl().multi_remove_handle(session->multi(), easy);
+    curl().slist_free_all(headers);
 
     const std::string_view verb = request.form ? "Post" : "Get";
     if (!code) {
@@ -224,7 +302,7 @@ Result<HttpHead> Transport::perform(const HttpRequest& request, const BodySink& 
     if (exchange.sink_error) return fail(std::move(*exchange.sink_error));
     if (*code != CURLE_OK) {
         const std::string why =
-            error_text[0] != '\0' ? error_text.data() : ::curl_easy_strerror(*code);
+            error_text[0] != '\0' ? error_text.data() : curl().easy_strerror(*code);
         return fail(is_transient(*code) ? Code::Unavailable : Code::Internal, "{} \"{}\": {}", verb,
                     request.url, why);
     }
@@ -236,21 +314,21 @@ namespace {
 
 class Url {
   public:
-    Url() : url_(::curl_url()) {}
-    ~Url() { ::curl_url_cleanup(url_); }
+    Url() : url_(curl().url()) {}
+    ~Url() { curl().url_cleanup(url_); }
     Url(const Url&) = delete;
     Url& operator=(const Url&) = delete;
     Url(Url&&) = delete;
     Url& operator=(Url&&) = delete;
 
     bool set(const std::string& text) {
-        return ::curl_url_set(url_, CURLUPART_URL, text.c_str(), 0) == CURLUE_OK;
+        return curl().url_set(url_, CURLUPART_URL, text.c_str(), 0) == CURLUE_OK;
     }
     std::string part(CURLUPart part) const {
         char* text = nullptr;
-        if (::curl_url_get(url_, part, &text, 0) != CURLUE_OK) return {};
+        if (curl().url_get(url_, part, &text, 0) != CURLUE_OK) return {};
         std::string copy = text;
-        ::curl_free(text);
+        curl().free(text);
         return copy;
     }
 
@@ -261,6 +339,7 @@ class Url {
 }  // namespace
 
 Result<std::string> resolve_url(const std::string& base, const std::string& reference) {
+    TRY(load_curl());
     Url url;
     if (!url.set(base) || !url.set(reference))
         return fail(Code::Internal, "invalid address '{}' given by '{}'", reference, base);
@@ -268,6 +347,7 @@ Result<std::string> resolve_url(const std::string& base, const std::string& refe
 }
 
 Result<Origin> origin_of(const std::string& text) {
+    TRY(load_curl());
     Url url;
     if (!url.set(text)) return fail(Code::Internal, "invalid address '{}'", text);
     Origin origin{to_lower(url.part(CURLUPART_SCHEME)), to_lower(url.part(CURLUPART_HOST))};

@@ -21,7 +21,8 @@ namespace {
 
 constexpr std::size_t kLargestSpec = 16U << 20U;
 constexpr std::size_t kLargestFilter = 1U << 20U;
-constexpr int kDefaultOomScore = 0;  // not ours, which a child would inherit
+constexpr auto kSettled = std::chrono::milliseconds(500);  // after a start, or a short run's end
+constexpr int kDefaultOomScore = 0;                        // not ours, which a child would inherit
 
 // The descriptors of a request, in the order that the protocol names.
 class Passed {
@@ -81,7 +82,10 @@ Result<int> Supervisor::serve(const Start& request, std::vector<sys::Fd> fds) {
     if (state_ != State::Empty) return fail(Code::Conflict, "the container has been started");
     TRY(start_container(request, std::move(fds)));
     // What the spec and the start took is not needed again.
-    ::malloc_trim(0);
+    reactor_.after(kSettled, [] {
+        ::malloc_trim(0);
+        sys::release_code_pages();
+    });
     return init_.pid;
 }
 

@@ -78,7 +78,8 @@ void Supervisor::on_exit(const std::string& exec_id, Session& session, int code,
         record.signal = signal;
         record.oom_killed = cgroup_ && cgroup_.oom_kills().value_or(0) > 0;
         record.finished_at = to_rfc3339(now());
-        const auto written = sys::replace_file(bundle_ + "/exit.json", encode(record));
+        const auto written =
+            sys::replace_file(bundle_ + "/exit.json", encode(record), 0600, sys::Flush::No);
         if (!written) LOG_ERROR("exit record: {}", written.error().message);
         exit_ = record;
         state_ = State::Exited;

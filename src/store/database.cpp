@@ -52,6 +52,7 @@ struct Database::Impl {
     std::string path;
     std::unique_ptr<sqlite3, CloseDatabase> handle;
     std::unordered_map<std::string, Statement> statements;  // by their text
+    Durability durability = Durability::AtOnce;
 
     Failure failure(int status, std::string_view what) const {
         return fail(code_of(status), "database '{}': {}: {}", path, what,
@@ -61,6 +62,15 @@ struct Database::Impl {
     Result<void> execute_locked(const char* sql) {
         const int status = ::sqlite3_exec(handle.get(), sql, nullptr, nullptr, nullptr);
         if (status != SQLITE_OK) return failure(status, sql);
+        return {};
+    }
+
+    // Outside of a transaction only.
+    Result<void> set_durability_locked(Durability wanted) {
+        if (durability == wanted) return {};
+        const bool at_once = wanted == Durability::AtOnce;
+        TRY(execute_locked(at_once ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL"));
+        durability = wanted;
         return {};
     }
 
@@ -198,14 +208,17 @@ Result<void> Database::migrate(std::string_view area, std::span<const std::strin
     return tx.commit();
 }
 
-Result<Transaction> Database::begin() {
+Result<Transaction> Database::begin(Durability durability) {
     std::unique_lock lock(impl_->mutex);
+    TRY(impl_->set_durability_locked(durability));
     TRY(impl_->run_locked("BEGIN IMMEDIATE", {}));
     return Transaction(*this, std::move(lock));
 }
 
-Result<std::int64_t> Database::run(std::string_view sql, Parameters parameters) {
+Result<std::int64_t> Database::run(std::string_view sql, Parameters parameters,
+                                   Durability durability) {
     const std::scoped_lock lock(impl_->mutex);
+    TRY(impl_->set_durability_locked(durability));
     return impl_->run_locked(sql, parameters);
 }
 

@@ -1,7 +1,7 @@
 #pragma once
-// The engine's SQLite database: WAL, synchronous=FULL, one connection behind a mutex, statements
-// compiled once. Safe from any thread; a Transaction belongs to the thread that began it and must
-// not be held across slow work.
+// The engine's SQLite database: WAL, one connection behind a mutex, statements compiled once. Safe
+// from any thread; a Transaction belongs to the thread that began it and must not be held across
+// slow work.
 //
 //   auto tx = TRY(db.begin());
 //   TRY(tx.run("INSERT INTO networks (id, name) VALUES (?, ?)", {id, name}));
@@ -64,6 +64,13 @@ class Row {
 
 using Parameters = std::initializer_list<Value>;
 
+// When a commit reaches the disk. Either way it is whole, in order, and survives our own death.
+enum class Durability : std::uint8_t {
+    AtOnce,  // before it returns: it survives a power failure
+    Later,   // with the next one that is AtOnce: for what a start after a power failure sweeps
+             // anyway
+};
+
 class Database;
 
 // BEGIN IMMEDIATE ... COMMIT; rolled back unless committed. Holds the connection's lock.
@@ -105,9 +112,10 @@ class Database {
     // version of the program is refused.
     Result<void> migrate(std::string_view area, std::span<const std::string_view> steps);
 
-    Result<Transaction> begin();
+    Result<Transaction> begin(Durability durability = Durability::AtOnce);
     // One statement as its own transaction.
-    Result<std::int64_t> run(std::string_view sql, Parameters parameters = {});
+    Result<std::int64_t> run(std::string_view sql, Parameters parameters = {},
+                             Durability durability = Durability::AtOnce);
     Result<std::vector<Row>> query(std::string_view sql, Parameters parameters = {});
     Result<std::optional<Row>> first(std::string_view sql, Parameters parameters = {});
 

@@ -135,12 +135,14 @@ Result<std::unique_ptr<Store>> Store::open(StoreOptions options) {
     return store;
 }
 
-// The row first: a folder without a row would be swept while the engine still makes it.
+// The row first: a folder without a row would be swept while the engine still makes it. Nobody
+// relies on it before the container's own row, which takes it to the disk.
 Result<std::string> Store::create_writable(std::string_view id, std::string_view chain_id) {
     TRY(check_container_id(id));
     const Value chain = chain_id.empty() ? Value(nullptr) : Value(chain_id);
-    const auto added = impl_->database->run(
-        "INSERT INTO container_layers (container_id, chain_id) VALUES (?, ?)", {id, chain});
+    const auto added =
+        impl_->database->run("INSERT INTO container_layers (container_id, chain_id) VALUES (?, ?)",
+                             {id, chain}, Durability::Later);
     if (!added && added.error().code == Code::Conflict) {
         const bool gone = !chain_id.empty() && !impl_->layers.has(chain_id);
         if (gone) return fail(Code::NotFound, "no such layer: {}", chain_id);
@@ -172,7 +174,7 @@ Result<void> Store::remove_writable(std::string_view id) {
     }
     std::vector<std::string> layers;
     {
-        Transaction tx = TRY(impl_->database->begin());
+        Transaction tx = TRY(impl_->database->begin(Durability::Later));
         for (const Row& row :
              TRY(tx.query("WITH RECURSIVE below(chain_id) AS"
                           " (SELECT chain_id FROM container_layers WHERE container_id = ?"

@@ -131,12 +131,14 @@ Result<void> write_file(const std::string& path, std::string_view text, unsigned
     return {};
 }
 
-Result<void> replace_file(const std::string& path, std::string_view text, unsigned mode) {
+Result<void> replace_file(const std::string& path, std::string_view text, unsigned mode,
+                          Flush flush) {
     const std::string temporary = path + ".tmp-" + random_hex(4);
     const auto write = [&]() -> Result<void> {
         const Fd fd = TRY(open_file(temporary, O_WRONLY | O_CREAT | O_EXCL, mode));
         TRY_CONTEXT(write_all(fd.get(), text), "write '{}'", temporary);
-        if (::fsync(fd.get()) != 0) return fail_errno("sync '{}'", temporary);
+        if (flush == Flush::Yes && ::fsync(fd.get()) != 0)
+            return fail_errno("sync '{}'", temporary);
         if (::rename(temporary.c_str(), path.c_str()) != 0) return fail_errno("replace '{}'", path);
         return {};
     };

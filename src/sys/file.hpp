@@ -23,7 +23,10 @@ Result<std::string> read_file(const std::string& path, std::size_t limit = 16U <
 // One write(2) to an existing file: for /proc, /sys and cgroup files.
 Result<void> write_existing(const std::string& path, std::string_view text);
 // Written to a temporary name beside it, synced, renamed: after a crash old or new, never half.
-Result<void> replace_file(const std::string& path, std::string_view text, unsigned mode = 0600);
+// Flush::No leaves the sync out: for what is worth nothing after a power failure.
+enum class Flush : std::uint8_t { Yes, No };
+Result<void> replace_file(const std::string& path, std::string_view text, unsigned mode = 0600,
+                          Flush flush = Flush::Yes);
 // Creates or truncates, without sync.
 Result<void> write_file(const std::string& path, std::string_view text, unsigned mode = 0600);
 

@@ -15,6 +15,9 @@
 
 #include "sys/file.hpp"
 
+// Where the program begins and its code ends, from the linker: nothing writable lies between.
+extern "C" char __executable_start, etext;  // NOLINT(readability-identifier-naming)
+
 namespace coffer::sys {
 
 namespace {
@@ -252,6 +255,13 @@ Result<Output> run(const SpawnOptions& options, std::string_view input,
     }
     output.status = *status;
     return output;
+}
+
+void release_code_pages() {
+    const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+    const std::uintptr_t begin = reinterpret_cast<std::uintptr_t>(&__executable_start);
+    const std::uintptr_t end = reinterpret_cast<std::uintptr_t>(&etext) / page * page;
+    ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
 void assert_single_threaded() {

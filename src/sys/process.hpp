@@ -64,4 +64,8 @@ Result<Output> run(const SpawnOptions& options, std::string_view input,
 // Aborts unless this process has one thread: before fork or clone in the runtime and the shim.
 void assert_single_threaded();
 
+// Takes the pages of our own code out of our memory; those that are used again come back from the
+// page cache. For a process that has done its work and now waits for hours.
+void release_code_pages();
+
 }  // namespace coffer::sys
