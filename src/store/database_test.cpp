@@ -74,6 +74,25 @@ TEST_F(DatabaseTest, an_uncommitted_transaction_is_undone) {
     EXPECT_EQ(MUST(db->query("SELECT * FROM t")).size(), 1U);
 }
 
+TEST_F(DatabaseTest, every_commit_reaches_the_disk_as_it_asks) {
+    constexpr int kNormal = 1, kFull = 2;
+    const auto db = open();
+    MUST(db->migrate("test", kSteps));
+    const auto in_force = [&] { return MUST(db->first("PRAGMA synchronous")).value().integer(0); };
+    EXPECT_EQ(in_force(), kFull);
+    MUST(db->run("INSERT INTO t (name) VALUES ('a')", {}, Durability::Later));
+    EXPECT_EQ(in_force(), kNormal);
+    {
+        Transaction tx = MUST(db->begin());
+        EXPECT_EQ(MUST(tx.first("PRAGMA synchronous")).value().integer(0), kFull);
+        MUST(tx.commit());
+    }
+    MUST(db->begin(Durability::Later));
+    EXPECT_EQ(in_force(), kNormal);
+    MUST(db->run("DELETE FROM t"));
+    EXPECT_EQ(in_force(), kFull);
+}
+
 TEST_F(DatabaseTest, a_duplicate_is_a_conflict) {
     const auto db = open();
     MUST(db->migrate("test", kSteps));

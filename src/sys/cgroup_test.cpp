@@ -206,6 +206,20 @@ TEST(CgroupV1, a_group_with_processes_is_a_conflict_and_left_alone) {
     EXPECT_TRUE(exists(tree.path() + "/memory/coffer/one/cgroup.procs"));
 }
 
+TEST(CgroupV1, a_thread_enters_every_hierarchy_by_itself) {
+    const Tree tree;
+    const Layout layout = v1_layout(tree);
+    Cgroup group = MUST(Cgroup::create("/coffer/a", {}, layout));
+    group.release();
+    tree.put("memory/coffer/a/tasks");
+    EXPECT_FALSE(group.join_self()) << "one hierarchy refuses";
+    tree.put("cpu/coffer/a/tasks");
+    MUST(group.join_self());
+    EXPECT_EQ(tree.get("memory/coffer/a/tasks"), "0");
+    EXPECT_EQ(tree.get("cpu/coffer/a/tasks"), "0");
+    EXPECT_FALSE(MUST(group.clone_fd()));
+}
+
 TEST(CgroupV1, update_falls_back_to_the_schedulers_name_and_names_a_refused_file) {
     const Tree tree;
     Layout layout = v1_layout(tree);

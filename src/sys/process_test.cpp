@@ -51,6 +51,15 @@ TEST(Process, signals_and_time_limits_work) {
     EXPECT_EQ(MUST(process.wait()), 128 + SIGTERM);
 }
 
+TEST(Process, code_that_is_released_is_gone_and_still_runs) {
+    const auto mapped_pages = [] {  // of files, after size and resident
+        return parse_uint(split(MUST(read_file("/proc/self/statm")), ' ').at(2)).value();
+    };
+    const auto before = mapped_pages();
+    release_code_pages();
+    EXPECT_LT(mapped_pages(), before);
+}
+
 TEST(Process, spawning_from_many_threads_at_once_never_hangs) {
     std::vector<std::thread> threads;
     for (int t = 0; t < 8; ++t) {
