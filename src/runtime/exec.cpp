@@ -193,11 +193,14 @@ Result<Executed> exec(int container_pidfd, const oci::Process& process,
     Plan plan = TRY(plan_exec(container_pidfd, process, options));
     sys::SocketPair pair = TRY(sys::make_socketpair(SOCK_SEQPACKET));
     ChildArgument argument{plan, pair.theirs};
-    sys::Cloned cloned = TRY(sys::clone_process({}, joiner_in_child, &argument));
+    // On cgroup v2 it is born in the group: moving it there would wait for every processor.
+    const sys::Fd group = options.cgroup == nullptr ? sys::Fd() : TRY(options.cgroup->clone_fd());
+    sys::Cloned cloned =
+        TRY(sys::clone_process({.cgroup_fd = group.get()}, joiner_in_child, &argument));
     sys::Process joiner(cloned.pid, std::move(cloned.pidfd));
     pair.theirs.reset();
     Answers answers;
-    TRY(bring_up(pair.ours.get(), joiner.pid(), options.cgroup, answers));
+    TRY(bring_up(pair.ours.get(), joiner.pid(), group ? nullptr : options.cgroup, answers));
     TRY(joiner.wait());
     for (const sys::cred::Rlimit& limit : plan.rlimits) {
         TRY(sys::cred::set_rlimit(answers.process.pid(), limit));

@@ -278,13 +278,6 @@ Result<std::uint64_t> read_number(const std::string& file, std::uint64_t none,
     return *value;
 }
 
-int JoinPlan::join_self_in_child() const noexcept {
-    for (const Fd& procs : procs_) {
-        if (::write(procs.get(), "0", 1) != 1) return errno;
-    }
-    return 0;
-}
-
 Cgroup::Cgroup() noexcept = default;
 Cgroup::Cgroup(std::string path, std::unique_ptr<Backend> backend, bool owned)
     : path_(std::move(path)), backend_(std::move(backend)), owned_(owned) {}
@@ -323,14 +316,6 @@ Result<void> Cgroup::add_process(int pid) const {
         TRY(write_existing(folder + "/cgroup.procs", format("{}", pid)));
     }
     return {};
-}
-
-Result<JoinPlan> Cgroup::join_plan() const {
-    std::vector<Fd> procs;
-    for (const std::string& folder : backend_->folders()) {
-        procs.push_back(TRY(open_file(folder + "/cgroup.procs", O_WRONLY)));
-    }
-    return JoinPlan(std::move(procs));
 }
 
 Result<Fd> Cgroup::clone_fd() const {

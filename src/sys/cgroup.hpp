@@ -103,18 +103,6 @@ Result<Layout> parse_layout(std::string_view mountinfo, std::string_view own_cgr
 // Detected once per process.
 const Layout& host_layout();
 
-// Moves a process that was cloned into the group with nothing but system calls; made beforehand.
-class JoinPlan {
-  public:
-    JoinPlan() = default;
-    explicit JoinPlan(std::vector<Fd> procs) : procs_(std::move(procs)) {}
-    // Async-signal-safe. 0, or the errno of the first hierarchy that refused the caller.
-    int join_self_in_child() const noexcept;
-
-  private:
-    std::vector<Fd> procs_;
-};
-
 class Backend;
 
 // Owns the folders: the destructor kills what runs inside and removes them, unless release()d.
@@ -138,8 +126,7 @@ class Cgroup {
 
     const std::string& path() const { return path_; }
     Result<void> add_process(int pid) const;
-    Result<JoinPlan> join_plan() const;
-    // For CLONE_INTO_CGROUP: a descriptor of the folder on v2, empty on v1 (use join_plan).
+    // For CLONE_INTO_CGROUP: a descriptor of the folder on v2, empty on v1 (use add_process).
     Result<Fd> clone_fd() const;
 
     Result<void> update(const Limits& limits) const;
