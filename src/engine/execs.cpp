@@ -191,7 +191,13 @@ Result<void> Execs::resize(const std::string& id, unsigned height, unsigned widt
 }
 
 Result<api::ExecInspect> Execs::inspect(const std::string& id) const {
-    const Exec exec = TRY(impl_->find(id));
+    Exec exec = TRY(impl_->find(id));
+    if (const auto link = exec.container->link(); exec.running && link) {
+        // A client whose streams have ended asks for the status. The shim told us before it closed
+        // them, but that may still be unread: an answer to a signal that does nothing comes after.
+        ignore(link->request(shim::Signal{.exec_id = id}), "an exec that has ended has no process");
+        exec = TRY(impl_->find(id));
+    }
     api::ExecInspect view;
     view.id = exec.id;
     view.running = exec.running;

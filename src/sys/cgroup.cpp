@@ -193,9 +193,22 @@ std::string folder_of(const Layout::Hierarchy& hierarchy, const std::string& pat
     return hierarchy.mount_point + own + "/" + path;
 }
 
+Result<Made> make_folder(const std::string& folder) {
+    int made = ::mkdir(folder.c_str(), 0755);
+    if (made != 0 && errno == ENOENT) {
+        TRY(make_folder(folder.substr(0, folder.rfind('/'))));
+        made = ::mkdir(folder.c_str(), 0755);
+    }
+    if (made != 0 && errno == EEXIST) return Made::Existed;
+    if (made != 0) return fail_errno("create cgroup '{}'", folder);
+    // Whatever our umask: when a container mounts its group, kernels before 6.16 walk to it with
+    // the rights of the container's root.
+    if (::chmod(folder.c_str(), 0755) != 0) return fail_errno("set the mode of '{}'", folder);
+    return Made::New;
+}
+
 Result<void> make_leaf(const std::string& folder) {
-    if (::mkdir(folder.c_str(), 0755) == 0) return {};
-    if (errno != EEXIST) return fail_errno("create cgroup '{}'", folder);
+    if (TRY(make_folder(folder)) == Made::New) return {};
     if (!TRY(collect_pids(folder)).empty()) {
         return fail(Code::Conflict, "cgroup '{}' exists and has processes", folder);
     }

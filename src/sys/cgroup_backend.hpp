@@ -50,7 +50,10 @@ std::unique_ptr<Backend> make_v2(const Layout& layout, const std::string& path);
 
 // Where `path` lies in a hierarchy.
 std::string folder_of(const Layout::Hierarchy& hierarchy, const std::string& path);
-// Makes one folder below existing ones. An existing one without processes is taken over.
+// Makes a folder and those above it, for all to enter.
+enum class Made : std::uint8_t { New, Existed };
+Result<Made> make_folder(const std::string& folder);
+// The same for the group itself: an existing one without processes is taken over.
 Result<void> make_leaf(const std::string& folder);
 // Processes of a folder and of those below it.
 Result<std::vector<int>> collect_pids(const std::string& folder);

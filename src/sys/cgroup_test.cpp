@@ -1,6 +1,7 @@
 #include "sys/cgroup.hpp"
 
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 
 #include "sys/cgroup_devices.hpp"
 #include "sys/cgroup_plan.hpp"
@@ -273,6 +274,21 @@ TEST(CgroupV1, processes_of_groups_below_are_counted) {
     const auto group = Cgroup::open("/c", v1_layout(tree));
     ASSERT_TRUE(group);
     EXPECT_THAT(group->pids().value_or({}), ElementsAre(11, 12, 13));
+}
+
+TEST(CgroupPath, containers_may_walk_to_their_group_whatever_our_umask) {
+    const Tree tree;
+    const mode_t umask = ::umask(0077);
+    const auto v1 = Cgroup::create("/coffer/one", {}, v1_layout(tree));
+    const auto v2 = Cgroup::create("/coffer/one", {}, v2_layout(tree));
+    ::umask(umask);
+    ASSERT_TRUE(v1);
+    ASSERT_TRUE(v2);
+    for (const char* name : {"/coffer", "/coffer/one", "/memory/coffer", "/memory/coffer/one"}) {
+        struct stat status {};
+        ASSERT_EQ(::stat((tree.path() + name).c_str(), &status), 0) << name;
+        EXPECT_EQ(status.st_mode & 0777U, 0755U) << name;
+    }
 }
 
 TEST(CgroupV2, create_delegates_every_controller_on_the_way_down) {

@@ -35,14 +35,7 @@ class V1 : public Backend {
     }
 
     Result<void> make() override {
-        for (const std::string& folder : folders_) {
-            auto made = make_leaf(folder);
-            if (!made && made.error().sys_errno == ENOENT) {
-                TRY(make_dirs(folder.substr(0, folder.rfind('/'))));
-                made = make_leaf(folder);
-            }
-            TRY(std::move(made));
-        }
+        for (const std::string& folder : folders_) TRY(make_leaf(folder));
         fresh_ = true;
         const std::string cpuset = folder("cpuset");
         if (!cpuset.empty()) TRY(inherit_cpuset(cpuset));

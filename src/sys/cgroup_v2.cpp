@@ -32,7 +32,7 @@ class V2 : public Backend {
         for (std::size_t i = 0; i + 1 < parts.size(); ++i) {
             if (parts[i].empty()) continue;
             current += "/" + parts[i];
-            TRY(make_dirs(current));
+            TRY(make_folder(current));
             TRY(delegate(current));
         }
         return make_leaf(leaf);

@@ -7,7 +7,10 @@
 #include <netlink/msg.h>
 #include <sys/socket.h>
 
+#include <array>
+#include <cerrno>
 #include <memory>
+#include <vector>
 
 #include "sys/fd.hpp"
 
@@ -25,12 +28,11 @@ struct FreeMessage {
 };
 using Message = std::unique_ptr<nl_msg, FreeMessage>;
 
-Message start_delete() {
-    Message message(::nlmsg_alloc_simple((NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_DELETE,
-                                         NLM_F_REQUEST | NLM_F_ACK));
+Message new_message(int type, int flags) {
+    Message message(
+        ::nlmsg_alloc_simple((NFNL_SUBSYS_CTNETLINK << 8) | type, NLM_F_REQUEST | flags));
     nfgenmsg header{};
     header.nfgen_family = AF_INET;
-    header.version = 1;  // 0 would mean every family, which a filter does not take
     if (!message || ::nlmsg_append(message.get(), &header, sizeof header, NLMSG_ALIGNTO) < 0)
         abort_at(__FILE__, __LINE__, "out of memory");
     return message;
@@ -43,42 +45,81 @@ void add_filter(nl_msg* message, std::uint32_t original, std::uint32_t reply) {
     nla_nest_end(message, filter);
 }
 
-Result<void> send(nl_msg* message) {
-    const Fd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
-    if (!fd) return fail_errno("open a netfilter socket");
+Result<void> send(int socket, nl_msg* message) {
     const nlmsghdr* header = ::nlmsg_hdr(message);
     sockaddr_nl kernel{};
     kernel.nl_family = AF_NETLINK;
-    if (::sendto(fd.get(), header, header->nlmsg_len, 0, reinterpret_cast<sockaddr*>(&kernel),
+    if (::sendto(socket, header, header->nlmsg_len, 0, reinterpret_cast<sockaddr*>(&kernel),
                  sizeof kernel) < 0)
         return fail_errno("forget tracked connections");
-    struct {
-        nlmsghdr header;
-        nlmsgerr error;
-        char rest[512];
-    } answer{};
-    const ssize_t size = ::recv(fd.get(), &answer, sizeof answer, 0);
-    if (size < 0) return fail_errno("forget tracked connections");
-    if (answer.header.nlmsg_type != NLMSG_ERROR || answer.error.error == 0) return {};
-    if (answer.error.error == -ENOENT) return {};
-    return fail_with(-answer.error.error, "forget tracked connections");
+    return {};
+}
+
+// The message that deletes a connection which the kernel has described.
+Message deletion_of(nlmsghdr* connection) {
+    Message message = new_message(IPCTNL_MSG_CT_DELETE, NLM_F_ACK);
+    for (const int type : {CTA_TUPLE_ORIG, CTA_ZONE, CTA_ID}) {
+        const nlattr* found = ::nlmsg_find_attr(connection, sizeof(nfgenmsg), type);
+        if (found != nullptr)
+            ::nla_put(message.get(), found->nla_type, ::nla_len(found), ::nla_data(found));
+    }
+    return message;
+}
+
+// Calls `each` with every message of the answer, up to its end.
+template <class Each>
+Result<void> receive(int socket, const Each& each) {
+    alignas(nlmsghdr) std::array<char, 32 * 1024> buffer;
+    for (;;) {
+        const ssize_t size = ::recv(socket, buffer.data(), buffer.size(), 0);
+        if (size < 0) return fail_errno("forget tracked connections");
+        int left = static_cast<int>(size);
+        auto* message = reinterpret_cast<nlmsghdr*>(buffer.data());
+        for (; ::nlmsg_ok(message, left) != 0; message = ::nlmsg_next(message, &left)) {
+            if (message->nlmsg_type != NLMSG_ERROR && message->nlmsg_type != NLMSG_DONE) {
+                each(message);
+                continue;
+            }
+            // Both begin with 0 or a negative errno; a dump without a match may have none.
+            const int error = ::nlmsg_datalen(message) < static_cast<int>(sizeof error)
+                                  ? 0
+                                  : *static_cast<const int*>(::nlmsg_data(message));
+            if (error == 0 || error == -ENOENT) return {};
+            return fail_with(-error, "forget tracked connections");
+        }
+    }
+}
+
+// Deletes one by one what the kernel lists: it deletes by a filter only since 6.8.
+Result<void> forget(nl_msg* listing) {
+    const Fd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
+    if (!fd) return fail_errno("open a netfilter socket");
+    TRY(send(fd.get(), listing));
+    std::vector<Message> deletions;
+    TRY(receive(fd.get(),
+                [&](nlmsghdr* connection) { deletions.push_back(deletion_of(connection)); }));
+    for (const Message& deletion : deletions) {
+        TRY(send(fd.get(), deletion.get()));
+        TRY(receive(fd.get(), [](nlmsghdr*) {}));
+    }
+    return {};
 }
 
 }  // namespace
 
 Result<void> forget_answers_from(std::uint32_t address) {
-    const Message message = start_delete();
+    const Message message = new_message(IPCTNL_MSG_CT_GET, NLM_F_DUMP);
     nlattr* tuple = nla_nest_start(message.get(), CTA_TUPLE_REPLY | NLA_F_NESTED);
     nlattr* ip = nla_nest_start(message.get(), CTA_TUPLE_IP | NLA_F_NESTED);
     nla_put_u32(message.get(), CTA_IP_V4_SRC, htonl(address));
     nla_nest_end(message.get(), ip);
     nla_nest_end(message.get(), tuple);
     add_filter(message.get(), 0, kCompareSource);
-    return send(message.get());
+    return forget(message.get());
 }
 
 Result<void> forget_sent_to(std::uint8_t protocol, std::uint16_t port) {
-    const Message message = start_delete();
+    const Message message = new_message(IPCTNL_MSG_CT_GET, NLM_F_DUMP);
     nlattr* tuple = nla_nest_start(message.get(), CTA_TUPLE_ORIG | NLA_F_NESTED);
     nlattr* proto = nla_nest_start(message.get(), CTA_TUPLE_PROTO | NLA_F_NESTED);
     nla_put_u8(message.get(), CTA_PROTO_NUM, protocol);
@@ -86,7 +127,7 @@ Result<void> forget_sent_to(std::uint8_t protocol, std::uint16_t port) {
     nla_nest_end(message.get(), proto);
     nla_nest_end(message.get(), tuple);
     add_filter(message.get(), kCompareProtocol | kCompareDestinationPort, 0);
-    return send(message.get());
+    return forget(message.get());
 }
 
 }  // namespace coffer::sys::conntrack

@@ -112,11 +112,12 @@ Result<void> set_attributes(int mount_fd, const Attributes& attributes, Depth de
     mount_attr attr = to_kernel(attributes);
     unsigned flags = AT_EMPTY_PATH;
     if (depth == Depth::Recursive) flags |= kAtRecursive;
-    if (::mount_setattr(mount_fd, "", flags, &attr, sizeof attr) != 0) {
-        return fail_errno("set the flags of a mount{}",
-                          attributes.idmap_userns >= 0 ? ", with an id mapping" : "");
+    if (::mount_setattr(mount_fd, "", flags, &attr, sizeof attr) == 0) return {};
+    if (attributes.idmap_userns < 0) return fail_errno("set the flags of a mount");
+    if (errno == EINVAL) {
+        return fail_errno("this kernel cannot map the ids of the file system");
     }
-    return {};
+    return fail_errno("map the ids of a mount");
 }
 
 Result<void> attach(int mount_fd, int target_fd) {

@@ -1,5 +1,6 @@
 """coffer against an engine of its own. Needs root."""
 
+import concurrent.futures
 import os
 import pathlib
 import pty
@@ -76,6 +77,13 @@ class CofferTest(unittest.TestCase):
         done = self.coffer("rm", "life")
         self.assertEqual((done.returncode, done.stderr),
                          (1, "Error response from daemon: No such container: life\n"))
+
+    def test_status_of_many_execs_at_once(self):
+        self.coffer("run", "-d", "--name", "many", "starter", "sleep", "100")
+        self.addCleanup(self.coffer, "rm", "-f", "many")
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            done = pool.map(lambda _: self.coffer("exec", "many", "sh", "-c", "exit 3"), range(32))
+            self.assertEqual([one.returncode for one in done], [3] * 32)
 
     def test_logs(self):
         self.coffer("run", "--name", "talks", "starter", "sh", "-c", "echo a; echo b >&2")

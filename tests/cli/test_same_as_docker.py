@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -88,7 +89,14 @@ def shell_words(line):
     return shlex.split(line)
 
 
-@unittest.skipUnless(DOCKER, "needs docker's command line")
+def docker_release():
+    if not DOCKER:
+        return 0
+    version = subprocess.run([DOCKER, "--version"], capture_output=True, text=True).stdout
+    return int(re.search(r"[0-9]+", version)[0])
+
+
+@unittest.skipUnless(docker_release() >= 28, "needs the command line of docker 28 or newer")
 class SameBodyTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
