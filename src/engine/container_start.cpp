@@ -11,6 +11,7 @@
 #include "network/resolv.hpp"
 #include "network/sandbox.hpp"
 #include "oci/runtime_spec.hpp"
+#include "runtime/seccomp_cache.hpp"
 #include "store/store.hpp"
 #include "sys/file.hpp"
 #include "sys/memfd.hpp"
@@ -133,7 +134,7 @@ Result<std::shared_ptr<sys::Fd>> Containers::Impl::seccomp_filter(const Rights& 
                 ? security::default_seccomp(rights.level, rights.capabilities)
                 : security::parse_seccomp(rights.seccomp_profile, rights.capabilities));
     const std::string bytes =
-        TRY(security::compiled(profile, core.store.paths().root() + "/seccomp"));
+        TRY(runtime::cached_filter(core.store.paths().root() + "/seccomp", profile));
     auto filter = std::make_shared<sys::Fd>(TRY(sys::sealed_memfd("seccomp", bytes)));
     (*filters.lock())[key] = filter;
     return filter;
