@@ -1,7 +1,6 @@
 // The life of a start: sandbox, network, files, spec, shim. Each step registers its undoing; the
 // container's claim is held throughout, no lock is.
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
@@ -12,8 +11,10 @@
 #include "network/resolv.hpp"
 #include "network/sandbox.hpp"
 #include "oci/runtime_spec.hpp"
+#include "runtime/seccomp_cache.hpp"
 #include "store/store.hpp"
 #include "sys/file.hpp"
+#include "sys/memfd.hpp"
 
 namespace coffer::engine {
 
@@ -23,17 +24,6 @@ std::uint64_t host_memory() {
     struct sysinfo info {};
     ::sysinfo(&info);
     return std::uint64_t{info.totalram} * info.mem_unit;
-}
-
-Result<sys::Fd> sealed_memfd(const std::string& bytes) {
-    sys::Fd fd(::memfd_create("seccomp", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-    if (!fd) return fail_errno("create memfd");
-    TRY(sys::write_all(fd.get(), bytes));
-    if (::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) !=
-        0) {
-        return fail_errno("seal memfd");
-    }
-    return fd;
 }
 
 Result<std::vector<network::PortRequest>> port_requests(const Record& record) {
@@ -144,8 +134,8 @@ Result<std::shared_ptr<sys::Fd>> Containers::Impl::seccomp_filter(const Rights& 
                 ? security::default_seccomp(rights.level, rights.capabilities)
                 : security::parse_seccomp(rights.seccomp_profile, rights.capabilities));
     const std::string bytes =
-        TRY(security::compiled(profile, core.store.paths().root() + "/seccomp"));
-    auto filter = std::make_shared<sys::Fd>(TRY(sealed_memfd(bytes)));
+        TRY(runtime::cached_filter(core.store.paths().root() + "/seccomp", profile));
+    auto filter = std::make_shared<sys::Fd>(TRY(sys::sealed_memfd("seccomp", bytes)));
     (*filters.lock())[key] = filter;
     return filter;
 }

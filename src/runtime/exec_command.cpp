@@ -6,6 +6,7 @@
 #include "runtime/exec.hpp"
 #include "runtime/seccomp_cache.hpp"
 #include "runtime/seccomp_profile.hpp"
+#include "runtime/terminal.hpp"
 #include "sys/clone.hpp"
 
 namespace coffer::runtime {
@@ -56,7 +57,7 @@ Result<oci::Process> make_process(const Args& args, const oci::Spec& spec) {
     oci::Process process = *spec.process;
     process.args.assign(args.rest.begin() + 1, args.rest.end());
     process.terminal = args.has("tty");
-    process.console_size.reset();
+    process.console_size = own_window_size();
     if (args.has("cwd")) process.cwd = args.get("cwd");
     for (const std::string& entry : args.all("env")) process.env.push_back(entry);
     if (args.has("no-new-privs")) process.no_new_privileges = true;

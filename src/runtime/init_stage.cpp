@@ -4,7 +4,7 @@
 // of the caller's descriptors, which are closed before we say that we are ready.
 //
 //   identity       session, host name, loopback
-//   file systems   enter_rootfs_in_child (inside.cpp), kernel parameters
+//   file systems   enter_rootfs_in_child (inside.cpp), with kernel parameters
 //   program        working folder and program found, so that create can say what is wrong
 //   Ready          wait for the start
 //   drop           identity.cpp, then exec_stage.cpp
@@ -22,7 +22,6 @@
 #include "runtime/launch.hpp"
 #include "runtime/program.hpp"
 #include "runtime/sync.hpp"
-#include "runtime/sysctl.hpp"
 #include "runtime/talk.hpp"
 
 namespace coffer::runtime {
@@ -100,11 +99,6 @@ Result<void> run_init(InitArgument& argument, Channel& channel) {
     Inside inside = TRY(enter_rootfs_in_child(
         {spec, launch.mounts, argument.trees.mounts, launch.options.stdio,
          launch.identity ? launch.identity->ids.uid : 0, bool(launch.userns)}));
-    if (!spec.linux->sysctl.empty()) {
-        if (!inside.proc) return fail(Code::InvalidArgument, "sysctls need a mount of /proc");
-        TRY(write_sysctls_in_child(inside.proc.get(), spec.linux->sysctl));
-    }
-    inside.proc.reset();
     std::optional<Program> program;
     if (spec.process) program = TRY(prepare_program(*spec.process, launch.identity->ids.uid));
     TRY(report_ready(sync_fd, inside));

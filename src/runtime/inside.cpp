@@ -10,6 +10,7 @@
 
 #include <algorithm>
 
+#include "runtime/sysctl.hpp"
 #include "sys/cgroup.hpp"
 
 namespace coffer::runtime {
@@ -80,13 +81,13 @@ Result<void> mount_cgroups(const Fd& target, const MountPlan& plan, std::vector<
 }
 
 Result<void> mount_inside(const RootedDir& root, const MountPlan& plan, std::vector<Fd>& trees,
-                          Inside& inside) {
+                          Fd& proc) {
     switch (plan.kind) {
         case MountKind::Proc: {
             const Fd target = TRY(root.open_no_links(plan.destination, O_PATH | O_DIRECTORY));
             Fd mount = TRY(m::create("proc", plan.options, plan.attributes.set, "proc"));
             TRY(m::attach(mount.get(), target.get()));
-            if (plan.destination == "/proc") inside.proc = std::move(mount);
+            if (plan.destination == "/proc") proc = std::move(mount);
             return {};
         }
         case MountKind::Sysfs: {
@@ -123,13 +124,13 @@ Result<void> mount_inside(const RootedDir& root, const MountPlan& plan, std::vec
 
 // A path to protect: below /proc it is looked up in the procfs that we mounted, whatever the tree
 // says /proc is. Empty when there is nothing to protect.
-Result<Fd> find_protected(const RootedDir& root, const Inside& inside, const std::string& path) {
+Result<Fd> find_protected(const RootedDir& root, const Fd& proc, const std::string& path) {
     const std::string clean = clean_path(path);
     auto found = [&] {
-        if (!inside.proc || !is_below(clean, "/proc") || clean == "/proc") {
+        if (!proc || !is_below(clean, "/proc") || clean == "/proc") {
             return root.open(clean, O_PATH);
         }
-        auto copy = inside.proc.duplicate();
+        auto copy = proc.duplicate();
         if (!copy) return copy;
         return RootedDir(*std::move(copy)).open_no_links(clean.substr(6), O_PATH);
     }();
@@ -139,9 +140,9 @@ Result<Fd> find_protected(const RootedDir& root, const Inside& inside, const std
     return found;
 }
 
-Result<void> protect_paths(const RootedDir& root, const Inside& inside, const oci::Linux& linux) {
+Result<void> protect_paths(const RootedDir& root, const Fd& proc, const oci::Linux& linux) {
     for (const std::string& path : linux.masked_paths) {
-        const Fd target = TRY_CONTEXT(find_protected(root, inside, path), "mask '{}'", path);
+        const Fd target = TRY_CONTEXT(find_protected(root, proc, path), "mask '{}'", path);
         if (!target) continue;
         struct stat status {};
         if (::fstat(target.get(), &status) != 0) return fail_errno("mask '{}'", path);
@@ -150,7 +151,7 @@ Result<void> protect_paths(const RootedDir& root, const Inside& inside, const oc
         TRY_CONTEXT(m::attach(tree.get(), target.get()), "mask '{}'", path);
     }
     for (const std::string& path : linux.readonly_paths) {
-        const Fd target = TRY_CONTEXT(find_protected(root, inside, path), "protect '{}'", path);
+        const Fd target = TRY_CONTEXT(find_protected(root, proc, path), "protect '{}'", path);
         if (!target) continue;
         const Fd tree =
             TRY_CONTEXT(m::clone_tree(target.get(), "", Depth::Recursive), "protect '{}'", path);
@@ -178,12 +179,13 @@ Result<void> set_root_propagation(const std::string& name) {
 
 Result<Inside> enter_rootfs_in_child(const InsideRequest& request) {
     Inside inside;
+    Fd proc;  // the procfs that we mounted ourselves; empty when the spec has none
     if (request.locked_root) TRY(rebind_working_folder());
     const RootedDir root = TRY(RootedDir::open("."));
     for (std::size_t i = 0; i < request.mounts.size(); ++i) {
         const MountPlan& plan = request.mounts[i];
         if (!plan.inside) continue;
-        TRY_CONTEXT(mount_inside(root, plan, request.trees[i], inside), "mount '{}'",
+        TRY_CONTEXT(mount_inside(root, plan, request.trees[i], proc), "mount '{}'",
                     plan.destination);
     }
     if (request.spec.process && request.spec.process->terminal) {
@@ -194,7 +196,12 @@ Result<Inside> enter_rootfs_in_child(const InsideRequest& request) {
     } else {
         TRY(take_stdio_in_child(root, request.stdio));
     }
-    TRY(protect_paths(root, inside, *request.spec.linux));
+    // Before /proc/sys becomes read-only.
+    if (!request.spec.linux->sysctl.empty()) {
+        if (!proc) return fail(Code::InvalidArgument, "sysctls need a mount of /proc");
+        TRY(write_sysctls_in_child(proc.get(), request.spec.linux->sysctl));
+    }
+    TRY(protect_paths(root, proc, *request.spec.linux));
     TRY(m::pivot_to_working_folder());
     if (!request.spec.linux->rootfs_propagation.empty()) {
         TRY(set_root_propagation(request.spec.linux->rootfs_propagation));

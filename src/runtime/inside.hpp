@@ -1,6 +1,7 @@
 #pragma once
-// The container init's half of the root file system: what shows its own namespaces, the masks, and
-// the change of root. See rootfs.hpp for the stage's half. Runs in container init.
+// The container init's half of the root file system: what shows its own namespaces, kernel
+// parameters, the masks, and the change of root. See rootfs.hpp for the stage's half. Runs in
+// container init.
 
 #include "runtime/rootfs.hpp"
 #include "runtime/terminal.hpp"
@@ -17,7 +18,6 @@ struct InsideRequest {
 };
 
 struct Inside {
-    sys::Fd proc;  // the procfs that we mounted ourselves; empty when the spec has none
     std::optional<Terminal> terminal;
 };
 // The working folder is the new root file system when called and "/" afterwards. Sets 0, 1, 2.

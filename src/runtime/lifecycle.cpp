@@ -13,6 +13,7 @@
 #include "base/time.hpp"
 #include "json/codec.hpp"
 #include "runtime/seccomp_cache.hpp"
+#include "runtime/terminal.hpp"
 #include "sys/clone.hpp"
 #include "sys/process.hpp"
 
@@ -90,7 +91,11 @@ Result<void> wait_for_death(const State& state) {
 
 Result<Making> make(const Containers& containers, const ContainerRequest& request, Stdio stdio,
                     int listener_fd, StateFolder folder) {
-    const oci::Spec spec = TRY(load_spec(request.bundle));
+    oci::Spec spec = TRY(load_spec(request.bundle));
+    if (spec.process && spec.process->terminal && request.console_socket.empty()) {
+        // Programs ask for it as soon as they run.
+        spec.process->console_size = own_window_size();
+    }
     Making making(std::move(folder));
     State& state = making.state;
     state.id = request.id;

@@ -9,6 +9,7 @@
 #include "base/time.hpp"
 #include "json/value.hpp"
 #include "runtime/commands.hpp"
+#include "sys/memfd.hpp"
 
 namespace {
 
@@ -47,7 +48,12 @@ void log_error(const Args& args, const std::string& message) {
     fmt::print(stderr, "{}\n", message);
 }
 
-coffer::Result<int> run(const Args& args) {
+// Their processes show our program to those of a container.
+bool makes_processes(const std::string& command) {
+    return command == "create" || command == "run" || command == "exec";
+}
+
+coffer::Result<int> run(const Args& args, char* const* argv) {
     using coffer::Code;
     if (args.has("version")) {
         fmt::print("coffer-oci version {}\nspec: {}\n", COFFER_VERSION,
@@ -72,6 +78,7 @@ coffer::Result<int> run(const Args& args) {
     if (!form.empty() && form != "text" && form != "json") {
         return coffer::fail(Code::InvalidArgument, "unknown log-format \"{}\"", form);
     }
+    if (makes_processes(args.rest[0])) TRY(coffer::sys::run_from_sealed_copy(argv));
     const coffer::runtime::Containers containers(args.has("root") ? args.get("root")
                                                                   : "/run/coffer-oci");
     return coffer::runtime::run_command(
@@ -91,7 +98,7 @@ int main(int argc, char** argv) {
         fmt::print(stderr, "{}\n", args.error().message);
         return 1;
     }
-    const auto status = run(*args);
+    const auto status = run(*args, argv);
     if (status) return *status;
     log_error(*args, status.error().message);
     // What a program run by exec can hardly have meant.

@@ -1,9 +1,7 @@
 #include "runtime/seccomp_cache.hpp"
 
 #include <fcntl.h>
-#include <unistd.h>
 
-#include <cstdio>
 #include <optional>
 
 #include "runtime/seccomp_profile.hpp"
@@ -42,15 +40,6 @@ std::optional<std::string> load(const std::string& path, const std::string& text
     return filter;
 }
 
-Result<void> store(const std::string& folder, const std::string& path, const std::string& text,
-                   const std::string& filter) {
-    TRY(sys::make_dirs(folder, 0700));
-    const std::string temporary = format("{}.{}", path, ::getpid());
-    TRY(sys::write_file(temporary, header_of(text, filter) + text + filter, 0600));
-    if (::rename(temporary.c_str(), path.c_str()) != 0) return fail_errno("replace '{}'", path);
-    return {};
-}
-
 }  // namespace
 
 Result<std::string> cached_filter(const std::string& folder, const oci::LinuxSeccomp& seccomp) {
@@ -58,8 +47,9 @@ Result<std::string> cached_filter(const std::string& folder, const oci::LinuxSec
     const std::string text = sys::seccomp::canonical_text(profile);
     const std::string path = format("{}/{:016x}", folder, hash_of(text));
     if (auto filter = load(path, text)) return *std::move(filter);
-    std::string filter = TRY(sys::seccomp::compile(profile));
-    TRY(store(folder, path, text, filter));
+    std::string filter = TRY_CONTEXT(sys::seccomp::compile(profile), "seccomp profile");
+    TRY(sys::make_dirs(folder, 0700));
+    TRY(sys::replace_file(path, header_of(text, filter) + text + filter));
     return filter;
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-// Compiled filters on disk, for coffer-oci: libseccomp needs 20 to 40 ms for docker's profile. The
-// only user of libseccomp in this library. Safe between processes.
+// Compiled filters on disk: libseccomp needs 20 to 40 ms for docker's profile. The only user of
+// libseccomp in this library: coffer-shim is given the filter. Safe between processes and threads.
 
 #include "oci/runtime_spec.hpp"
 

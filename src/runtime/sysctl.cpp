@@ -110,10 +110,10 @@ Result<void> write_sysctls_in_child(int proc_fd, const std::map<std::string, std
     for (const auto& [key, value] : values) {
         {
             const sys::Fd file =
-                TRY_CONTEXT(proc.open_no_links(sysctl_path(key), O_WRONLY), "sysctl \"{}\"", key);
+                TRY_CONTEXT(proc.open_same_mount(sysctl_path(key), O_WRONLY), "sysctl \"{}\"", key);
             TRY_CONTEXT(sys::write_all(file.get(), value), "set sysctl \"{}\" to '{}'", key, value);
         }
-        const sys::Fd file = TRY(proc.open_no_links(sysctl_path(key), O_RDONLY));
+        const sys::Fd file = TRY(proc.open_same_mount(sysctl_path(key), O_RDONLY));
         const std::string now = TRY(sys::read_all(file.get(), 4096));
         if (split_fields(now) != split_fields(value)) {
             return fail(Code::Internal, "sysctl \"{}\" is '{}' after '{}' was written", key,

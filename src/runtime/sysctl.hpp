@@ -20,7 +20,7 @@ Result<void> check_sysctl(const std::string& key, const std::string& value,
 // "net.ipv4.ip_forward" -> "sys/net/ipv4/ip_forward", below /proc. A key with '/' keeps its dots.
 std::string sysctl_path(const std::string& key);
 
-// Writes each below our own procfs and reads it back.
+// Writes each below our own procfs, whatever is mounted in it, and reads it back.
 Result<void> write_sysctls_in_child(int proc_fd, const std::map<std::string, std::string>& values);
 
 }  // namespace coffer::runtime

@@ -75,6 +75,12 @@ Result<void> take_terminal_in_child(const Terminal& terminal) {
     return {};
 }
 
+std::optional<oci::Box> own_window_size() {
+    winsize window{};
+    if (::ioctl(STDIN_FILENO, TIOCGWINSZ, &window) != 0) return std::nullopt;
+    return oci::Box{.height = window.ws_row, .width = window.ws_col};
+}
+
 Result<void> take_stdio_in_child(const sys::RootedDir& root, const Stdio& stdio) {
     std::array<sys::Fd, 3> copies;
     const std::array<int, 3> sources = {stdio.in, stdio.out, stdio.err};

@@ -1,6 +1,7 @@
 #pragma once
 // The terminal of a container process: a pair from the container's own devpts, so that its name
-// inside is right and no terminal of the host is in reach. Runs in the child. One thread.
+// inside is right and no terminal of the host is in reach. Runs in the child, where not
+// said otherwise. One thread.
 
 #include <optional>
 
@@ -20,6 +21,9 @@ Result<Terminal> open_terminal_in_child(const sys::RootedDir& root, std::uint32_
 Result<void> bind_console_in_child(const sys::RootedDir& root, const Terminal& terminal);
 // 0, 1 and 2 and the controlling terminal of a new session leader.
 Result<void> take_terminal_in_child(const Terminal& terminal);
+
+// Of the terminal that is our own standard input, if it is one: for who runs in front of it.
+std::optional<oci::Box> own_window_size();
 
 // 0, 1 and 2 from borrowed descriptors; -1 means the container's own /dev/null.
 struct Stdio;

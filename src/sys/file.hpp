@@ -55,6 +55,8 @@ class RootedDir {
     Result<Fd> open(const std::string& path, int flags, unsigned mode = 0) const;
     // As open, but no component may be a symbolic link.
     Result<Fd> open_no_links(const std::string& path, int flags, unsigned mode = 0) const;
+    // As open_no_links, but no mount point may be crossed either.
+    Result<Fd> open_same_mount(const std::string& path, int flags) const;
     // The folder at `path`, made with its parents where absent; existing links are followed inside
     // the root. Each step is mkdirat and reopen by descriptor.
     Result<Fd> make_dirs(const std::string& path, unsigned mode = 0755) const;
