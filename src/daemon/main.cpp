@@ -156,7 +156,9 @@ int run(std::span<const std::string> arguments) {
         return 1;
     }
     ::mallopt(M_ARENA_MAX, kMaxArenas);  // NOLINT(concurrency-mt-unsafe): the only thread yet
-    ::umask(0077);
+    // Modes are as the code says them: users of a container read files that are made here. What is
+    // private lies below folders of 0700.
+    ::umask(0022);
     log::set_level(config->level());
     if (const auto served = serve(*config); !served) {
         LOG_ERROR("{}", served.error().message);

@@ -34,6 +34,7 @@ void describe(json::Fields& f, const MountRecord& s) {
     f("Writable", s.writable);
     f("Propagation", s.propagation);
     f("Mode", s.mode);
+    f("CopyUp", s.copy_up);
     f("SquashUid", s.squash_uid);
     f("SquashGid", s.squash_gid);
 }

@@ -33,7 +33,8 @@ struct MountRecord {
     std::vector<std::string> options;  // of the kernel's mount table and of the OCI runtime
     bool writable = true;
     std::string propagation;
-    std::string mode;  // as the user wrote it
+    std::string mode;      // as the user wrote it
+    bool copy_up = false;  // of a volume: empty at the first start, it gets the image's content
     // The caller's ids when a user who is not root asked for the bind; 0: ids as on the host.
     std::uint32_t squash_uid = 0;
     std::uint32_t squash_gid = 0;

@@ -30,12 +30,13 @@ Result<void> apply_modes(const std::string& modes, const std::string& spec, Moun
     for (const std::string& mode : split(modes, ',')) {
         if (mode == "ro") {
             mount.writable = false;
+        } else if (mode == "nocopy" && mount.type == "volume") {
+            mount.copy_up = false;
         } else if (mode == "rprivate" || mode == "private" || mode == "rslave" || mode == "slave" ||
                    mode == "rshared" || mode == "shared") {
             mount.propagation = mode;
-        } else if (mode != "rw" && mode != "z" && mode != "Z" && mode != "nocopy" &&
-                   mode != "cached" && mode != "delegated" && mode != "consistent" &&
-                   !mode.empty()) {
+        } else if (mode != "rw" && mode != "z" && mode != "Z" && mode != "cached" &&
+                   mode != "delegated" && mode != "consistent" && !mode.empty()) {
             return fail(Code::InvalidArgument, "invalid mode: {} in volume specification '{}'",
                         mode, spec);
         }
@@ -60,6 +61,7 @@ Result<void> set_source(const std::string& source, const Caller& caller, MountRe
     }
     mount.type = "volume";
     mount.name = source;
+    mount.copy_up = true;
     return {};
 }
 
@@ -142,6 +144,7 @@ Result<MountRecord> parse_mount(const api::Mount& wanted, const Caller& caller) 
         if (wanted.volume_options && !wanted.volume_options->subpath.empty()) {
             return fail(Code::NotImplemented, "volume-subpath is not supported yet");
         }
+        if (wanted.volume_options && wanted.volume_options->no_copy) mount.copy_up = false;
     } else if (wanted.type == "tmpfs") {
         std::string options;
         if (wanted.tmpfs_options) {
@@ -216,6 +219,7 @@ Result<Records> collect_mounts(const api::ContainerConfig& config, const api::Ho
     for (const auto& [target, nothing] : config.volumes) {
         MountRecord mount;
         mount.type = "volume";
+        mount.copy_up = true;
         mount.target = TRY(clean_target(target));
         const bool covered = std::any_of(all.begin(), all.end(), [&](const MountRecord& other) {
             return other.target == mount.target;

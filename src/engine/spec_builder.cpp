@@ -140,6 +140,9 @@ std::vector<oci::Mount> build_mounts(const SpecInputs& in) {
                       [&](const oci::Mount& other) { return other.destination == mount.target; });
         oci::Mount out = make_mount(mount.target, mount.type == "tmpfs" ? "tmpfs" : "bind",
                                     mount.type == "tmpfs" ? "tmpfs" : mount.source, mount.options);
+        if (mount.copy_up && in.record.started_at == api::kZeroTime) {
+            out.options.emplace_back("copyup");
+        }
         if (mount.squash_uid != 0) {
             // Exactly the rights of the user who asked for the bind: their id is the container's
             // root, and no other id of the host is mapped.

@@ -36,6 +36,7 @@ struct MountPlan {
     sys::mount::Attributes recursive_attributes;  // rro and friends
     sys::mount::Depth depth = sys::mount::Depth::One;
     sys::mount::Depth propagation_depth = sys::mount::Depth::One;
+    bool copy_up = false;    // an empty source gets what the image has at the destination
     bool id_mapped = false;  // by these maps; when empty, by the container's user namespace
     sys::mount::Depth id_map_depth = sys::mount::Depth::One;
     sys::ns::IdMaps uids;

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 
+#include "runtime/copy_up.hpp"
 #include "runtime/devices.hpp"
 #include "sys/credentials.hpp"
 
@@ -125,6 +126,16 @@ Result<void> mount_tmpfs(const sys::RootedDir& root, const MountPlan& plan) {
     return m::attach(mount.get(), target.get());
 }
 
+// The mount of the volume is still ours alone, so a read-only one can be opened for the copy.
+Result<void> fill_volume(const MountPlan& plan, const Fd& target, const Fd& volume) {
+    const bool read_only =
+        ((plan.attributes.set | plan.recursive_attributes.set) & m::kReadOnly) != 0;
+    if (read_only) TRY(m::set_attributes(volume.get(), {.clear = m::kReadOnly}, Depth::One));
+    TRY_CONTEXT(copy_up(target.get(), volume.get()), "fill volume '{}'", plan.source);
+    if (read_only) TRY(m::set_attributes(volume.get(), {.set = m::kReadOnly}, Depth::One));
+    return {};
+}
+
 Result<void> mount_from_stage(const RootfsRequest& request, const sys::RootedDir& root,
                               const MountPlan& plan, std::vector<Fd>& trees) {
     if (plan.kind == MountKind::Dev) {
@@ -143,6 +154,7 @@ Result<void> mount_from_stage(const RootfsRequest& request, const sys::RootedDir
     const bool file = TRY(is_file(trees[0].get()));
     const Fd target =
         TRY(make_target(root, plan.destination, file ? TargetKind::File : TargetKind::Folder));
+    if (plan.copy_up && !file) TRY(fill_volume(plan, target, trees[0]));
     TRY(m::attach(trees[0].get(), target.get()));
     trees.clear();
     return {};

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -72,6 +73,7 @@ Result<void> look_up_user(Launch& launch) {
 Result<void> run_stage(Launch& launch, sys::Fd& sync) {
     TRY(sys::cred::set_not_dumpable());
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::umask(0);  // what is made in the image has the modes that are given, not the caller's
     if (launch.spec.process) TRY(set_oom_score(launch.spec.process->oom_score_adj));
     const RootfsRequest request{launch.spec, launch.options, launch.context, launch.mounts,
                                 launch.userns.get()};

@@ -170,6 +170,10 @@ Result<std::vector<std::string>> list_dir(const std::string& path) {
     return names_in(TRY(open_file(path, O_RDONLY | O_DIRECTORY)), path);
 }
 
+Result<std::vector<std::string>> list_dir(int dirfd) {
+    return names_in(TRY(open_at(dirfd, ".", O_RDONLY | O_DIRECTORY)), ".");
+}
+
 Result<void> remove_tree(int dirfd, const std::string& name) {
     struct stat status {};
     if (::fstatat(dirfd, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {

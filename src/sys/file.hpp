@@ -34,6 +34,7 @@ Result<void> make_dirs(const std::string& path, unsigned mode = 0755);
 bool exists(const std::string& path);
 // Names in a folder, without "." and "..", in no order.
 Result<std::vector<std::string>> list_dir(const std::string& path);
+Result<std::vector<std::string>> list_dir(int dirfd);
 // Removes a tree without following links or leaving its file system; absent is success.
 Result<void> remove_tree(int dirfd, const std::string& name);
 Result<void> remove_tree(const std::string& path);

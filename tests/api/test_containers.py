@@ -107,6 +107,14 @@ class Run(ContainerTest):
                        "busybox", "sh", "-c", "echo $A; pwd; hostname; id -u")
         self.assertEqual(out, "b c\n/tmp\nbox\n65534\n")
 
+    def test_files_that_every_user_reads(self):
+        files = ["/etc/hosts", "/etc/resolv.conf", "/etc/hostname"]
+        out = self.out("run", "--rm", "--user", "65534", "busybox", "stat", "-c", "%a %u", *files)
+        self.assertEqual(out, "644 0\n" * 3)
+        # Folders that the engine makes are open to the user who is to be in them.
+        out = self.out("run", "--rm", "--user", "65534", "-w", "/srv/app", "busybox", "pwd")
+        self.assertEqual(out, "/srv/app\n")
+
     def test_names(self):
         self.docker("create", "--name", "cx", "busybox")
         run = self.failing("create", "--name", "cx", "busybox")
