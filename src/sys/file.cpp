@@ -253,11 +253,16 @@ TempDir& TempDir::operator=(TempDir&& other) noexcept {
     return *this;
 }
 
-Result<FileLock> FileLock::try_lock(const std::string& path) {
+Result<FileLock> FileLock::try_lock(const std::string& path, std::chrono::milliseconds patience) {
     Fd fd = TRY(open_file(path, O_RDWR | O_CREAT, 0600));
-    if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK) return fail_errno("lock '{}'", path);
-        return fail(Code::Conflict, "lock '{}': held by another process", path);
+        if (std::chrono::steady_clock::now() >= deadline) {
+            return fail(Code::Conflict, "lock '{}': held by another process", path);
+        }
+        const timespec time{0, 10 * 1000 * 1000};
+        ::nanosleep(&time, nullptr);
     }
     return FileLock(std::move(fd));
 }

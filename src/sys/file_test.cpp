@@ -6,6 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <memory>
+#include <thread>
+
 namespace coffer::sys {
 namespace {
 
@@ -88,6 +91,16 @@ TEST_F(Files, a_lock_is_held_by_one) {
     const auto second = FileLock::try_lock(at("lock"));
     ASSERT_FALSE(second);
     EXPECT_EQ(second.error().code, Code::Conflict);
+}
+
+TEST_F(Files, a_lock_is_waited_for_as_long_as_asked) {
+    auto first = std::make_unique<FileLock>(MUST(FileLock::try_lock(at("lock"))));
+    std::thread release([&] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        first.reset();
+    });
+    EXPECT_TRUE(FileLock::try_lock(at("lock"), std::chrono::seconds(10)));
+    release.join();
 }
 
 TEST_F(Files, messages_carry_descriptors) {
