@@ -21,6 +21,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build/check"
 JOBS = os.cpu_count() or 2
 FUZZ_SECONDS = 30
+THREADED = ["base", "http", "engine", "network", "registry", "store", "daemon"]
 FUZZERS = ["http", "json", "tar", "reference"]
 CLANG_TIDY = "clang-tidy-16"
 CLANG_FORMAT = "clang-format"
@@ -59,9 +60,9 @@ def check(name, *command, **options):
     return good
 
 
-def build(preset):
+def build(preset, *targets):
     return (check(f"configure/{preset}", "cmake", "--preset", preset) and
-            check(f"build/{preset}", "ninja", "-k", "0", "-C", f"build/{preset}"))
+            check(f"build/{preset}", "ninja", "-k", "0", "-C", f"build/{preset}", *targets))
 
 
 def source_files(*suffixes):
@@ -97,13 +98,27 @@ def unit(preset):
                          if not re.match(r"\[ +(OK|RUN) ", line)))
 
 
-def system(preset):
+def system(preset, *names, prefix=()):
     started = time.monotonic()
-    _, text = output_of([str(ROOT / "tests/run"), "--bin", f"build/{preset}/bin"],
-                        env={"ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1"})
+    _, text = output_of([*prefix, str(ROOT / "tests/run"), "--bin", f"build/{preset}/bin", *names],
+                        env={"ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1",
+                             "TSAN_OPTIONS": "halt_on_error=1:abort_on_error=1"})
     found = re.search(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", text, re.M)
     passed, failed, skipped = (int(n) for n in found.groups()) if found else (0, 1, 0)
     report(f"system/{preset}", started, passed, failed, skipped, text, keep=200)
+
+
+def threads():
+    """The programs with threads, under ThreadSanitizer: their unit tests, and the API's."""
+    tests = [f"{name}_test" for name in THREADED]
+    if not build("tsan", "cofferd", *tests):
+        return
+    # Those with one thread clone, which the sanitizer does not follow.
+    for program in ("coffer", "coffer-shim", "coffer-unpack"):
+        shutil.copy2(ROOT / "build/dev/bin" / program, ROOT / "build/tsan/bin" / program)
+    unit("tsan")
+    # It wants the addresses that it knows from older kernels.
+    system("tsan", "api/test_http", "api/test_containers", prefix=("setarch", "-R"))
 
 
 def tidy():
@@ -160,6 +175,7 @@ STEPS = {
     "asan-build": lambda: build("asan"),
     "asan-unit": lambda: unit("asan"),
     "asan-system": lambda: system("asan"),
+    "tsan": threads,
     "fuzz": fuzz,
 }
 
