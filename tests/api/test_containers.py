@@ -169,7 +169,7 @@ class Terminal(ContainerTest):
     def test_shell(self):
         process = self.start("run", "-it", "--rm", "busybox", "sh", size=(31, 97))
         # Older clients tell the size after the start.
-        self.send("until stty size 2>/dev/null; do sleep 0.1; done; tty\n")
+        self.send("until stty size 2>/dev/null | grep .; do sleep 0.1; done; tty\n")
         self.expect(r"31 97\r\n/dev/(pts/0|console)")
         self.resize(40, 120)
         os.kill(process.pid, signal.SIGWINCH)
@@ -236,11 +236,9 @@ class Life(ContainerTest):
         self.assertEqual(engine.api("POST", "/containers/cx/stop")[0], 304)
         self.docker("start", "cx")
         self.assertEqual(engine.api("POST", "/containers/cx/start")[0], 304)
-        started = time.monotonic()
-        self.docker("run", "-d", "--name", "cy", "busybox", "sh", "-c",
+        self.docker("run", "-d", "--name", "cy", "--stop-timeout", "600", "busybox", "sh", "-c",
                     "trap '' TERM; while :; do sleep 0.1; done")
-        self.docker("stop", "-t", "1", "cy")
-        self.assertLess(time.monotonic() - started, 8)
+        self.docker("stop", "-t", "1", "cy")  # the client's limit is far below the container's
         self.assertEqual(self.inspect("cy")["State"]["ExitCode"], 137)
 
     def test_kill_and_restart(self):
