@@ -118,8 +118,8 @@ Result<StoreCheck> Store::check(const std::vector<std::string>& known_containers
 Result<std::unique_ptr<Store>> Store::open(StoreOptions options) {
     const Paths paths(options.data_root);
     TRY(paths.create());
-    auto lock = TRY_CONTEXT(sys::FileLock::try_lock(paths.lock()), "data root '{}' is in use",
-                            options.data_root);
+    auto lock = TRY_CONTEXT(sys::FileLock::try_lock(paths.lock(), options.patience),
+                            "data root '{}' is in use", options.data_root);
     auto database = TRY(Database::open(paths.state_db()));
     TRY(database->migrate("store", kSchema));
     if (!options.unpacker) {

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <memory>
 #include <set>
+#include <thread>
 
 #include "base/id.hpp"
 
@@ -246,11 +247,15 @@ TempDir& TempDir::operator=(TempDir&& other) noexcept {
     return *this;
 }
 
-Result<FileLock> FileLock::try_lock(const std::string& path) {
+Result<FileLock> FileLock::try_lock(const std::string& path, std::chrono::milliseconds patience) {
     Fd fd = TRY(open_file(path, O_RDWR | O_CREAT, 0600));
-    if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    const auto end = std::chrono::steady_clock::now() + patience;
+    while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK) return fail_errno("lock '{}'", path);
-        return fail(Code::Conflict, "lock '{}': held by another process", path);
+        if (std::chrono::steady_clock::now() >= end) {
+            return fail(Code::Conflict, "lock '{}': held by another process", path);
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
     return FileLock(std::move(fd));
 }

@@ -2,6 +2,7 @@
 // Files: whole-file reads and writes, durable replacement, and lookups that cannot leave a folder
 // (openat2(2)). Functions are stateless; a RootedDir may be shared between threads.
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -81,8 +82,9 @@ class TempDir {
 // An exclusive lock on a file (flock(2)), held until destruction.
 class FileLock {
   public:
-    // Fails with Conflict when another process holds it.
-    static Result<FileLock> try_lock(const std::string& path);
+    // Fails with Conflict when another process still holds it after `patience`.
+    static Result<FileLock> try_lock(const std::string& path,
+                                     std::chrono::milliseconds patience = {});
     static Result<FileLock> wait(const std::string& path);
 
   private:
