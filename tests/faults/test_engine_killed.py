@@ -48,13 +48,8 @@ def shims(engine):
     return found
 
 
-def groups():
-    return sorted(glob.glob("/sys/fs/cgroup/*/coffer-*/*/cgroup.procs"))
-
-
 class EngineKilled(unittest.TestCase):
     def setUp(self):
-        self.groups_before = groups()
         self.mounts_before = pathlib.Path("/proc/self/mounts").read_text()
         self.links_before = links()
         self.engine = Engine()
@@ -69,6 +64,7 @@ class EngineKilled(unittest.TestCase):
         docker = self.engine.docker
         docker("run", "-d", "--name", "one", "busybox", "sh", "-c",
                "echo before; sleep 2; echo after; exit 7")
+        self.assertNotEqual(self.engine.cgroups(), [])
         self.kill_and_restart()
         self.assertEqual(docker("ps", "--format", "{{.Names}}").stdout, "one\n")
         self.assertEqual(docker("wait", "one").stdout, "7\n")
@@ -115,7 +111,7 @@ class EngineKilled(unittest.TestCase):
             self.engine.docker("rm", "-f", *ids)
         time.sleep(1)
         self.assertEqual(shims(self.engine), [])
-        self.assertEqual(groups(), self.groups_before)
+        self.assertEqual(self.engine.cgroups(), [])
         self.assertEqual(links(), self.links_before)
         self.assertEqual(pathlib.Path("/proc/self/mounts").read_text(), self.mounts_before)
         self.assertEqual(os.listdir(self.engine.exec_root / "containers"), [])
