@@ -13,10 +13,6 @@ namespace coffer::store {
 
 namespace {
 
-// An engine that was killed as it started a program: until that is executed, it is a copy of the
-// engine and holds what the engine held.
-constexpr auto kLockPatience = std::chrono::seconds(2);
-
 constexpr std::array<std::string_view, 1> kSchema = {
     R"sql(
 CREATE TABLE layers (
@@ -122,7 +118,7 @@ Result<StoreCheck> Store::check(const std::vector<std::string>& known_containers
 Result<std::unique_ptr<Store>> Store::open(StoreOptions options) {
     const Paths paths(options.data_root);
     TRY(paths.create());
-    auto lock = TRY_CONTEXT(sys::FileLock::try_lock(paths.lock(), kLockPatience),
+    auto lock = TRY_CONTEXT(sys::FileLock::try_lock(paths.lock(), options.patience),
                             "data root '{}' is in use", options.data_root);
     auto database = TRY(Database::open(paths.state_db()));
     TRY(database->migrate("store", kSchema));

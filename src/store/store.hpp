@@ -2,6 +2,7 @@
 // Store: the engine's disk, opened as one: database, blobs, layers, images and the containers'
 // writable layers. Safe from any thread.
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -21,6 +22,9 @@ struct StoreOptions {
     std::string data_root;
     // How layers are unpacked; empty: by the coffer-unpack that lies beside this program.
     archive::Unpacker unpacker;
+    // How long another process may keep the store: a child that a killed engine was about to start
+    // has its lock until the execve.
+    std::chrono::milliseconds patience = std::chrono::seconds(2);
 };
 
 class Store {

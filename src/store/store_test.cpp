@@ -85,10 +85,23 @@ TEST_F(StoreTest, root_is_private_and_locked) {
     struct stat status {};
     ASSERT_EQ(::stat(root_.c_str(), &status), 0);
     EXPECT_EQ(status.st_mode & 07777U, 0700U);
-    const auto second = Store::open({.data_root = root_, .unpacker = archive::unpack_here});
+    const auto second =
+        Store::open({.data_root = root_, .unpacker = archive::unpack_here, .patience = {}});
     ASSERT_FALSE(second);
     EXPECT_EQ(second.error().code, Code::Conflict);
     EXPECT_FALSE(Store::open({.data_root = "relative", .unpacker = archive::unpack_here}));
+}
+
+TEST_F(StoreTest, a_lock_that_a_dead_engine_left_to_a_child_is_waited_for) {
+    store_.reset();
+    auto held = std::optional(MUST(sys::FileLock::try_lock(root_ + "/lock")));
+    std::thread child([&] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        held.reset();
+    });
+    auto opened = Store::open({.data_root = root_, .unpacker = archive::unpack_here});
+    child.join();
+    store_ = MUST(std::move(opened));
 }
 
 TEST_F(StoreTest, an_image_is_found_by_every_name) {

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <memory>
 #include <set>
+#include <thread>
 
 #include "base/id.hpp"
 
@@ -261,8 +262,7 @@ Result<FileLock> FileLock::try_lock(const std::string& path, std::chrono::millis
         if (std::chrono::steady_clock::now() >= deadline) {
             return fail(Code::Conflict, "lock '{}': held by another process", path);
         }
-        const timespec time{0, 10 * 1000 * 1000};
-        ::nanosleep(&time, nullptr);
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
     return FileLock(std::move(fd));
 }
