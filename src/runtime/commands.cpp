@@ -176,6 +176,20 @@ Result<int> delete_command(const Containers& containers, const Words& words) {
     return 0;
 }
 
+Result<int> pause_command(const Containers& containers, const Words& words) {
+    const Args args = TRY(parse_args(words, {}));
+    const std::string id = TRY(one_id(args, "pause"));
+    TRY(containers.pause(id));
+    return 0;
+}
+
+Result<int> resume_command(const Containers& containers, const Words& words) {
+    const Args args = TRY(parse_args(words, {}));
+    const std::string id = TRY(one_id(args, "resume"));
+    TRY(containers.resume(id));
+    return 0;
+}
+
 Result<int> ps_command(const Containers& containers, const Words& words) {
     const Args args = TRY(parse_args(words, {{"format", 'f', true}}));
     if (args.rest.empty()) return fail(Code::InvalidArgument, "ps: a container id is needed");
@@ -224,7 +238,9 @@ constexpr Command kCommands[] = {
     {"features", features_command, "print what this runtime supports, as JSON"},
     {"kill", kill_command, "send a signal (default: SIGTERM) to a container's init"},
     {"list", list_command, "list the containers below --root"},
+    {"pause", pause_command, "suspend all processes of a container"},
     {"ps", ps_command, "show the processes of a container"},
+    {"resume", resume_command, "let the processes of a paused container go on"},
     {"run", run_in_front_or_not, "create and start a container, and wait for it"},
     {"spec", spec_command, "write a config.json to begin with"},
     {"start", start_command, "execute the program of a created container"},

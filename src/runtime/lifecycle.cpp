@@ -227,6 +227,10 @@ Result<Inspection> Containers::inspect(const std::string& id) const {
     Inspection container;
     container.state = TRY(load_state(root_, id));
     container.status = status_of(container.state, folder_of(id));
+    if (container.status == Status::Running) {
+        const auto group = sys::cgroup::Cgroup::open(container.state.cgroup_path);
+        if (group && TRY(group->is_frozen())) container.status = Status::Paused;
+    }
     return container;
 }
 
@@ -246,7 +250,26 @@ Result<void> Containers::kill(const std::string& id, int signal, Whom whom) cons
         return group.signal_all(signal);
     }
     const sys::Fd pidfd = TRY(open_process(container));
-    return send_signal(pidfd.get(), signal);
+    TRY(send_signal(pidfd.get(), signal));
+    // cgroup v1 lets nobody die who is frozen.
+    if (signal == SIGKILL && container.status == Status::Paused) {
+        return TRY(sys::cgroup::Cgroup::open(container.state.cgroup_path)).thaw();
+    }
+    return {};
+}
+
+Result<void> Containers::pause(const std::string& id) const {
+    const StateFolder locked = TRY(StateFolder::open(root_, id));
+    const Inspection container = TRY(inspect(id));
+    if (container.status != Status::Running) return fail(Code::Conflict, "container not running");
+    return TRY(sys::cgroup::Cgroup::open(container.state.cgroup_path)).freeze();
+}
+
+Result<void> Containers::resume(const std::string& id) const {
+    const StateFolder locked = TRY(StateFolder::open(root_, id));
+    const Inspection container = TRY(inspect(id));
+    if (container.status != Status::Paused) return fail(Code::Conflict, "container not paused");
+    return TRY(sys::cgroup::Cgroup::open(container.state.cgroup_path)).thaw();
 }
 
 Result<void> Containers::remove(const std::string& id, Force force) const {
@@ -262,6 +285,9 @@ Result<void> Containers::remove(const std::string& id, Force force) const {
     if (status == Status::Running || status == Status::Created) {
         const sys::Fd pidfd = TRY(open_process({state, status}));
         TRY(send_signal(pidfd.get(), SIGKILL));
+        if (const auto group = sys::cgroup::Cgroup::open(state.cgroup_path)) {
+            ignore(group->thaw(), "it was hardly frozen; else it does not die, which is told");
+        }
         TRY(wait_for_death(state));
     }
     if (!state.cgroup_path.empty()) {

@@ -36,6 +36,8 @@ class Containers {
     Result<std::vector<Inspection>> list() const;
     enum class Whom { Init, All };
     Result<void> kill(const std::string& id, int signal, Whom whom) const;
+    Result<void> pause(const std::string& id) const;
+    Result<void> resume(const std::string& id) const;
     enum class Force { No, Yes };
     Result<void> remove(const std::string& id, Force force) const;
     Result<std::vector<int>> pids(const std::string& id) const;

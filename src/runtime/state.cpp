@@ -55,6 +55,8 @@ const char* to_text(Status status) {
             return "created";
         case Status::Running:
             return "running";
+        case Status::Paused:
+            return "paused";
         case Status::Stopped:
             return "stopped";
     }
@@ -83,7 +85,12 @@ Result<StateFolder> StateFolder::create(const std::string& root, const std::stri
         }
         return fail_errno("create folder '{}'", path);
     }
-    return StateFolder(path, TRY(sys::FileLock::wait(path + "/lock")));
+    auto lock = sys::FileLock::wait(path + "/lock");
+    if (!lock) {
+        ignore(sys::remove_tree(path), "the lock's error matters more");
+        return fail(lock.error());
+    }
+    return StateFolder(path, *std::move(lock));
 }
 
 Result<StateFolder> StateFolder::open(const std::string& root, const std::string& id) {

@@ -10,7 +10,8 @@
 //   <root>/seccomp/          compiled filters (seccomp_cache.hpp)
 //
 // "creating" is a state.json without a pid; "created" is a live init with a start.sock; "running" a
-// live one without; "stopped" is everything else. A recycled pid is told by its start time.
+// live one without, "paused" when its control group is frozen; "stopped" is everything else. A
+// recycled pid is told by its start time.
 
 #include <cstdint>
 #include <map>
@@ -23,7 +24,7 @@
 
 namespace coffer::runtime {
 
-enum class Status : std::uint8_t { Creating, Created, Running, Stopped };
+enum class Status : std::uint8_t { Creating, Created, Running, Paused, Stopped };
 const char* to_text(Status status);
 
 struct State {
@@ -70,7 +71,7 @@ Result<State> load_state(const std::string& root, const std::string& id);
 
 // The start time of a live process; nullopt when there is none or it is a zombie.
 std::optional<std::uint64_t> live_start_time(int pid);
-// `folder` is the container's.
+// `folder` is the container's. Never Paused: that is not told by the process.
 Status status_of(const State& state, const std::string& folder);
 
 }  // namespace coffer::runtime

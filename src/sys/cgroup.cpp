@@ -324,6 +324,9 @@ Result<void> Cgroup::freeze() const {
 Result<void> Cgroup::thaw() const {
     return backend_->set_frozen(false);
 }
+Result<bool> Cgroup::is_frozen() const {
+    return backend_->is_frozen();
+}
 Result<void> Cgroup::kill_all() const {
     return backend_->kill_all();
 }

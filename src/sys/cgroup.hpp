@@ -134,6 +134,7 @@ class Cgroup {
     Result<void> update(const Limits& limits) const;
     Result<void> freeze() const;
     Result<void> thaw() const;
+    Result<bool> is_frozen() const;
     // SIGKILL for every process of the group and of the groups below, also for those that are
     // being born; a frozen group is thawed.
     Result<void> kill_all() const;

@@ -35,6 +35,7 @@ class Backend {
     virtual bool present() const = 0;
     virtual Result<void> apply(const Limits& limits) = 0;
     virtual Result<void> set_frozen(bool frozen) = 0;
+    virtual Result<bool> is_frozen() const = 0;
     virtual Result<void> kill_all() = 0;
     virtual Result<Stats> stats() const = 0;
     virtual Result<std::uint64_t> oom_kills() const = 0;

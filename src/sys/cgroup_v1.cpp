@@ -80,6 +80,13 @@ class V1 : public Backend {
         return fail(Code::Unavailable, "cgroup '{}' does not become {}", place, wanted);
     }
 
+    Result<bool> is_frozen() const override {
+        const std::string place = folder("freezer");
+        if (place.empty()) return false;
+        const std::string state = TRY(read_optional(place + "/freezer.state"));
+        return !state.empty() && trim(state) != "THAWED";
+    }
+
     Result<void> kill_all() override {
         if (!present()) return {};
         // Frozen, nothing can fork away from the list; killed processes die once thawed.

@@ -78,6 +78,10 @@ class V2 : public Backend {
                     frozen ? "freeze" : "thaw");
     }
 
+    Result<bool> is_frozen() const override {
+        return trim(TRY(read_optional(folders_.front() + "/cgroup.freeze"))) == "1";
+    }
+
     Result<void> kill_all() override {
         const std::string& folder = folders_.front();
         if (!present()) return {};

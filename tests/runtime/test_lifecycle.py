@@ -188,6 +188,27 @@ class Lifecycle(RuntimeTest):
         self.oci("kill", "--all", "one", "SIGKILL")
         self.assertTrue(wait_until(lambda: self.status("one") == "stopped"))
 
+    def test_pause(self):
+        ran = self.start(self.bundle("sh", "-c", "while :; do echo x; sleep 0.01; done"), "one")
+        self.until_output(ran, "x")
+        self.assertEqual(self.oci("resume", "one", check=False).err, "container not paused\n")
+        self.oci("pause", "one")
+        self.assertEqual(self.status("one"), "paused")
+        self.assertEqual(self.oci("pause", "one", check=False).err, "container not running\n")
+        self.assertIn("cannot exec in a paused container", self.oci("exec", "one", "true", check=False).err)
+        seen = len(ran.out)
+        self.assertFalse(wait_until(lambda: len(ran.out) > seen, 0.1))
+        self.oci("resume", "one")
+        self.assertEqual(self.status("one"), "running")
+        self.assertTrue(wait_until(lambda: len(ran.out) > seen))
+        self.oci("pause", "one")
+        self.oci("kill", "one", "KILL")
+        self.assertTrue(wait_until(lambda: self.status("one") == "stopped"))
+        self.oci("delete", "one")
+        self.start(self.bundle("sleep", "100"), "two")
+        self.oci("pause", "two")
+        self.oci("delete", "--force", "two")
+
     def test_signals_by_any_name(self):
         script = "for s in HUP USR1 RTMIN+3; do trap \"echo got $s\" $s; done; echo ready; " \
                  "while :; do sleep 0.01; done"
