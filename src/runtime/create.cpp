@@ -16,7 +16,7 @@ Result<Created> create(const oci::Spec& spec, const CreateOptions& options) {
     sys::assert_single_threaded();
     Launch launch = TRY(plan_launch(spec, options));
     sys::SocketPair pair = TRY(sys::make_socketpair(SOCK_SEQPACKET));
-    StageArgument argument{launch, pair.theirs};
+    StageArgument argument{launch, pair.theirs, pair.ours};
     const sys::Fd group = options.cgroup == nullptr ? sys::Fd() : TRY(options.cgroup->clone_fd());
     sys::Cloned cloned =
         TRY(sys::clone_process({.cgroup_fd = group.get()}, stage_in_child, &argument));

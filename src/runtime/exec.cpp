@@ -53,6 +53,7 @@ struct Plan {
 struct ChildArgument {
     Plan& plan;
     sys::Fd& sync;
+    sys::Fd& callers_sync;
 };
 
 Result<void> run_process(ChildArgument& argument) {
@@ -116,16 +117,22 @@ Result<void> run_joiner(ChildArgument& argument) {
     if (plan.join_user && ::setns(plan.container_pidfd, CLONE_NEWUSER) != 0) {
         return fail_errno("join the user namespace of the container");
     }
-    const sys::Cloned child =
+    sys::Cloned cloned =
         TRY(sys::clone_process({.parent = sys::Parent::Ours}, process_in_child, &argument));
+    // Killed when it cannot be told of: the caller would wait for the end of one it does not know.
+    sys::Process child(cloned.pid, std::move(cloned.pidfd));
     Report born;
     born.kind = ReportKind::Born;
-    born.pid = child.pid;
-    return send_report(argument.sync.get(), born);
+    born.pid = child.pid();
+    TRY(send_report(argument.sync.get(), born));
+    child.release();
+    return {};
 }
 
 void joiner_in_child(void* argument) {
     ChildArgument& child = *static_cast<ChildArgument*>(argument);
+    // Held by us, it would hide the caller's death.
+    child.callers_sync.reset();
     const auto done = run_joiner(child);
     if (!done) {
         static_cast<void>(send_report_in_child(child.sync.get(), to_report(done.error())));
@@ -189,7 +196,7 @@ Result<Executed> exec(int container_pidfd, const oci::Process& process,
     sys::assert_single_threaded();
     Plan plan = TRY(plan_exec(container_pidfd, process, options));
     sys::SocketPair pair = TRY(sys::make_socketpair(SOCK_SEQPACKET));
-    ChildArgument argument{plan, pair.theirs};
+    ChildArgument argument{plan, pair.theirs, pair.ours};
     const sys::Fd group = options.cgroup == nullptr ? sys::Fd() : TRY(options.cgroup->clone_fd());
     sys::Cloned cloned =
         TRY(sys::clone_process({.cgroup_fd = group.get()}, joiner_in_child, &argument));

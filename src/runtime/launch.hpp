@@ -35,10 +35,11 @@ Result<Launch> plan_launch(const oci::Spec& spec, const CreateOptions& options);
 // The process runs as these ids; those of the spec are set by plan_launch.
 Result<void> set_ids(Launch& launch, sys::cred::Ids ids);
 
-// The entry of the stage; `sync_fd` is its end of the pair.
+// The entry of the stage; `sync` is its end of the pair.
 struct StageArgument {
     Launch& launch;
     sys::Fd& sync;
+    sys::Fd& callers_sync;
 };
 void stage_in_child(void* argument);
 

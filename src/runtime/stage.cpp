@@ -22,6 +22,7 @@
 #include "runtime/user.hpp"
 #include "sys/clone.hpp"
 #include "sys/file.hpp"
+#include "sys/process.hpp"
 
 namespace coffer::runtime {
 
@@ -97,18 +98,24 @@ Result<void> run_stage(Launch& launch, sys::Fd& sync) {
     TRY(join_namespaces(launch));
     InitArgument argument{launch, trees, sync};
     const std::uint64_t in_clone = launch.new_namespaces & ~sys::ns::bit(Kind::Time);
-    const sys::Cloned init = TRY(sys::clone_process(
+    sys::Cloned cloned = TRY(sys::clone_process(
         {.namespaces = in_clone, .parent = sys::Parent::Ours}, init_in_child, &argument));
+    // Killed when it cannot be told of: the caller would wait for the end of one it does not know.
+    sys::Process init(cloned.pid, std::move(cloned.pidfd));
     Report born;
     born.kind = ReportKind::Born;
-    born.pid = init.pid;
-    return send_report(sync.get(), born);
+    born.pid = init.pid();
+    TRY(send_report(sync.get(), born));
+    init.release();
+    return {};
 }
 
 }  // namespace
 
 void stage_in_child(void* argument) {
     StageArgument& stage = *static_cast<StageArgument*>(argument);
+    // Held by us, it would hide the caller's death.
+    stage.callers_sync.reset();
     const auto done = run_stage(stage.launch, stage.sync);
     if (!done) {
         static_cast<void>(send_report_in_child(stage.sync.get(), to_report(done.error())));
