@@ -13,7 +13,7 @@ from bundle import (BIN, RuntimeTest, all_capabilities, capabilities, digest, mo
                     namespaces, payload, user_namespace)
 from swapper import Swapper  # noqa: E402
 
-ROUNDS = 15  # of each race
+ROUNDS = 10  # of each race
 
 
 class Tree(RuntimeTest):

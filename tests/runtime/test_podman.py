@@ -17,7 +17,8 @@ IMAGE = "localhost/busybox:latest"
 class Podman(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.dir = pathlib.Path(tempfile.mkdtemp(prefix="coffer-podman-"))
+        # podman wants a short path.
+        cls.dir = pathlib.Path(tempfile.mkdtemp(prefix="coffer-podman-", dir="/tmp"))
         cls.addClassCleanup(shutil.rmtree, cls.dir, ignore_errors=True)
         tar = cls.dir / "rootfs.tar"
         subprocess.run(["tar", "-C", base_rootfs(), "-cf", tar, "."], check=True)
