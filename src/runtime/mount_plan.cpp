@@ -81,7 +81,8 @@ Result<void> take_options(MountPlan& plan, const oci::Mount& mount, bool bind) {
     for (const std::string& option : mount.options) {
         if (option == "bind" || option == "rbind") {
             if (option == "rbind") plan.depth = Depth::Recursive;
-        } else if (bind && option == "copyup") {
+        } else if ((bind && option == "copyup") ||
+                   (plan.kind == MountKind::Tmpfs && option == "tmpcopyup")) {
             plan.copy_up = true;
         } else if (option == "idmap" || option == "ridmap") {
             plan.id_mapped = true;

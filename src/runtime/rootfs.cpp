@@ -115,14 +115,22 @@ Result<void> mount_tmpfs(const sys::RootedDir& root, const MountPlan& plan) {
     m::Options options = plan.options;
     const bool has_mode = std::any_of(options.begin(), options.end(),
                                       [](const auto& option) { return option.first == "mode"; });
-    if (const auto covered = root.open(plan.destination, O_PATH | O_DIRECTORY);
-        covered && !has_mode) {
-        struct stat status {};
-        if (::fstat(covered->get(), &status) != 0) return fail_errno("stat");
+    const auto covered = root.open(plan.destination, O_PATH | O_DIRECTORY);
+    struct stat status {};
+    if (covered && ::fstat(covered->get(), &status) != 0) return fail_errno("stat");
+    if (covered && !has_mode) {
         options.emplace_back("mode", format("{:o}", status.st_mode & 07777U));
     }
     const Fd target = TRY(make_target(root, plan.destination, TargetKind::Folder));
     const Fd mount = TRY(m::create("tmpfs", options, plan.attributes.set & ~m::kReadOnly, "tmpfs"));
+    if (plan.copy_up && covered) {
+        if (::fstat(mount.get(), &status) != 0) return fail_errno("stat");
+        TRY_CONTEXT(copy_up(covered->get(), mount.get()), "fill it");
+        // The mode is the option's, not the image's.
+        if (::fchmodat(mount.get(), ".", status.st_mode & 07777U, 0) != 0) {
+            return fail_errno("set mode");
+        }
+    }
     return m::attach(mount.get(), target.get());
 }
 

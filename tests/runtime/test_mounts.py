@@ -96,6 +96,14 @@ class Mounts(RuntimeTest):
         mode = format(stat.S_IMODE(os.stat(self.dir / "bundle1/rootfs/tmp").st_mode), "o")
         self.assertEqual(out.split(), ["711", "1777", mode, "65536"])
 
+    def test_tmpfs_with_what_the_image_has(self):
+        bundle = self.bundle("sh", "-c", "head -n 1 /etc/group; stat -c %a /etc; echo x > /etc/passwd "
+                             "&& echo wrote; ls /new", change=lambda config: config["mounts"].extend((
+                                 mount("/etc", "tmpfs", "tmpcopyup", "mode=0711", type="tmpfs"),
+                                 mount("/new", "tmpfs", "tmpcopyup", type="tmpfs"))))
+        self.assertEqual(self.run_in(bundle).out, "root:x:0:\n711\nwrote\n")
+        self.assertTrue((bundle.rootfs / "etc/passwd").read_text().startswith("root:"))
+
     def test_mounts_below_each_other(self):
         out = self.with_mounts("cat /t/deep/file; ls /t", mount("/t", "tmpfs", "size=64k", type="tmpfs"),
                                mount("/t/deep", self.volume))

@@ -78,6 +78,11 @@ class Podman(unittest.TestCase):
                         "echo x > /rw/file; cat /ro/file; touch /ro/other || echo read-only").stdout
         self.assertEqual(out.split(), ["x", "read-only"])
 
+    def test_read_only_with_tmpfs(self):
+        out = self.run_("--rm", "--read-only", "--tmpfs", "/etc:size=1m", IMAGE, "sh", "-c",
+                        "touch /x || echo read-only; touch /etc/x && echo wrote; head -n 1 /etc/group").stdout
+        self.assertEqual(out.split(), ["read-only", "wrote", "root:x:0:"])
+
     def test_user_namespace(self):
         out = self.run_("--rm", "--uidmap", "0:100000:65536", "--gidmap", "0:100000:65536", IMAGE, "sh",
                         "-c", "cat /proc/self/uid_map; id -u; touch /x; stat -c %u /x").stdout
