@@ -4,6 +4,8 @@
     engine.docker("ps")        # the real docker CLI against it
     engine.stop()
 """
+import glob
+import hashlib
 import http.client
 import json
 import os
@@ -87,6 +89,12 @@ class Engine:
                 self.api("DELETE", f"/containers/{one['Id']}?force=1&v=1")
         self.stop()
         shutil.rmtree(self.dir, ignore_errors=True)
+
+    def cgroups(self):
+        """The control groups of its containers; they are named after the data root."""
+        name = "coffer-" + hashlib.sha256(bytes(self.data_root)).hexdigest()[:12]
+        return sorted(glob.glob(f"/sys/fs/cgroup/{name}/*/") +
+                      glob.glob(f"/sys/fs/cgroup/*/{name}/*/"))
 
     def api(self, method, path, body=None, headers=None, timeout=60):
         """Gives status, headers and the whole body."""
