@@ -9,7 +9,8 @@ libzstd-dev zlib1g-dev libsystemd-dev libgtest-dev libgmock-dev libbenchmark-dev
 busybox-static"
 if [ "${1:-}" = --test ]; then
     packages="$packages docker-registry skopeo runc podman debootstrap jq python3 gdb strace clang-16
-clang-format clang-tidy-16 libclang-rt-16-dev curl procps uidmap umoci util-linux openssl git"
+clang-format clang-tidy-16 libclang-rt-16-dev curl procps uidmap umoci util-linux openssl git
+groff-base zsh fish"
     command -v docker >/dev/null || packages="$packages docker.io"
 fi
 

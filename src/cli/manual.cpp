@@ -26,13 +26,13 @@ std::string roff(std::string_view text) {
     return out;
 }
 
+}  // namespace
+
 std::string page_name(std::string_view path) {
     std::string out(path);
     std::replace(out.begin(), out.end(), ' ', '-');
     return out;
 }
-
-}  // namespace
 
 std::string manual_page(const Command& command, std::string_view path) {
     const bool is_root = path.find(' ') == std::string_view::npos;

@@ -1,19 +1,26 @@
 // The command line about itself: help, completion for shells, manual pages. All of it comes from
 // the table of commands.
 #include <algorithm>
+#include <array>
 
 #include "base/text.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/manual.hpp"
 #include "cli/output.hpp"
 #include "cli/terminal.hpp"
+#include "sys/file.hpp"
 
 namespace coffer::cli {
 
 namespace {
 
+constexpr std::array kManFlags = {
+    text("output", 'o', "Write it and the pages of all commands below it to files in a folder"),
+};
+
+// clang-format off
 constexpr std::string_view kBash =
-    R"bash(# bash completion of coffer; put it in /etc/bash_completion.d
+    R"end(# bash completion of coffer; put it in /etc/bash_completion.d
 _coffer() {
     local words=("${COMP_WORDS[@]:1:COMP_CWORD}")
     local IFS=$'\n'
@@ -21,26 +28,37 @@ _coffer() {
     [ ${#COMPREPLY[@]} -eq 0 ] && compopt -o default
 }
 complete -F _coffer coffer
-)bash";
-constexpr std::string_view kZsh = R"zsh(#compdef coffer
+)end";
+constexpr std::string_view kZsh =
+    R"end(#compdef coffer
+# zsh completion of coffer; put it in a folder of $fpath as _coffer, or source it
 _coffer() {
     local -a found
-    found=(${(f)" $(coffer __complete-- "${(@)words[2,CURRENT]}" 2 > / dev / null | tr '\t' ':') "})
-    if ((${#found}));
-then _describe coffer found;
-else _files;
-fi
+    found=(${(f)"$(coffer __complete -- "${(@)words[2,CURRENT]}" 2>/dev/null)"})
+    # "word<tab>note" is "word:note" there, and a colon of the word is escaped.
+    found=("${(@)found//:/\\:}")
+    found=("${(@)found/$'\t'/:}")
+    if (( ${#found} )); then
+        _describe coffer found
+    else
+        _files
+    fi
 }
-compdef _coffer coffer
-)zsh";
+if [[ $funcstack[1] == _coffer ]]; then
+    _coffer "$@"
+else
+    compdef _coffer coffer
+fi
+)end";
 constexpr std::string_view kFish =
-    R"fish(# fish completion of coffer; put it in ~/.config/fish/completions
+    R"end(# fish completion of coffer; put it in ~/.config/fish/completions
 function __coffer_complete
     set -l words (commandline -opc) (commandline -ct)
     coffer __complete -- $words[2..-1] 2>/dev/null
 end
 complete -c coffer -a '(__coffer_complete)'
-)fish";
+)end";
+// clang-format on
 
 Result<int> completion(Invocation& call) {
     const std::string& shell = call.args[0];
@@ -148,8 +166,23 @@ Result<Topic> find_topic(const std::vector<std::string>& words) {
     return topic;
 }
 
+// Writes the page of `topic` and of all commands below it to `folder`.
+Result<void> write_pages(const Topic& topic, const std::string& folder) {
+    TRY(sys::write_file(format("{}/{}.1", folder, page_name(topic.path)),
+                        manual_page(*topic.command, topic.path), 0644));
+    for (const Command* child : visible_children(*topic.command)) {
+        TRY(write_pages({child, format("{} {}", topic.path, child->name)}, folder));
+    }
+    return {};
+}
+
 Result<int> man(Invocation& call) {
     const Topic topic = TRY(find_topic(call.args));
+    if (const std::string folder = call.flags.text("output"); !folder.empty()) {
+        TRY(sys::make_dirs(folder));
+        TRY(write_pages(topic, folder));
+        return 0;
+    }
     TRY(print(manual_page(*topic.command, topic.path)));
     return 0;
 }
@@ -183,9 +216,10 @@ constinit const Command kComplete{
 };
 constinit const Command kMan{
     .name = "man",
-    .arguments = "[COMMAND...]",
+    .arguments = "[OPTIONS] [COMMAND...]",
     .summary = "Print the manual page of a command, for man(1)",
     .run = &man,
+    .flags = {kManFlags},
     .max_args = kAnyNumber,
 };
 constinit const Command kHelp{

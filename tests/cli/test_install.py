@@ -1,0 +1,92 @@
+"""What `cmake --install` leaves: programs that find each other, manual pages, completions."""
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+from support import engine as support
+from support.registry import busybox_rootfs
+
+
+def setUpModule():
+    global prefix
+    prefix = pathlib.Path(tempfile.mkdtemp(prefix="coffer-prefix-"))
+    subprocess.run(["cmake", "--install", support.BIN.parent, "--prefix", prefix], check=True,
+                   stdout=subprocess.DEVNULL)
+
+
+def tearDownModule():
+    shutil.rmtree(prefix)
+
+
+def output_of(*command, **options):
+    env = {**os.environ, "PATH": f"{prefix}/bin:{os.environ['PATH']}", "LC_ALL": "C.UTF-8"}
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          env=env, timeout=60, **options).stdout
+
+
+class Programs(unittest.TestCase):
+    def test_all_are_there(self):
+        self.assertEqual(sorted(os.listdir(prefix / "bin")),
+                         ["coffer", "coffer-oci", "coffer-shim", "coffer-unpack", "cofferd"])
+
+    def test_the_engine_finds_its_helpers(self):
+        built, support.BIN = support.BIN, prefix / "bin"
+        try:
+            engine = support.Engine()
+        finally:
+            support.BIN = built
+        self.addCleanup(engine.close)
+        engine.docker("import", "-c", "ENV PATH=/bin", "-", "box", input=busybox_rootfs())
+        out = output_of("coffer", "-H", f"unix://{engine.socket}", "run", "--rm", "box", "echo", "hi")
+        self.assertEqual(out, "hi\n")
+
+
+class Manual(unittest.TestCase):
+    def test_a_page_for_every_command(self):
+        pages = os.listdir(prefix / "share/man/man1")
+        for page in ("coffer.1", "coffer-run.1", "coffer-container-run.1", "coffer-man.1"):
+            self.assertIn(page, pages)
+        self.assertGreater(len(pages), 60)
+
+    def test_no_warnings(self):
+        for page in sorted((prefix / "share/man/man1").iterdir()):
+            with self.subTest(page=page.name):
+                run = subprocess.run(["groff", "-man", "-ww", "-Tascii", "-P-cbou", page], capture_output=True,
+                                     text=True)
+                self.assertEqual((run.returncode, run.stderr), (0, ""))
+                self.assertIn("SYNOPSIS", run.stdout)
+
+
+class Completions(unittest.TestCase):
+    def test_bash(self):
+        script = prefix / "share/bash-completion/completions/coffer"
+        out = output_of("bash", "--norc", "-c",
+                        f"source {script}; COMP_WORDS=(coffer imp); COMP_CWORD=1; _coffer;"
+                        "echo ${COMPREPLY[@]}")
+        self.assertEqual(out, "import\n")
+
+    def test_zsh(self):
+        # As the completion system finds and calls it; what it offers is printed.
+        out = output_of("zsh", "-f", "-c",
+                        f"fpath=({prefix}/share/zsh/site-functions $fpath);"
+                        "autoload -Uz compinit; compinit -D -u; echo $_comps[coffer];"
+                        "_describe() { print -rl -- ${(P)2} }; _files() { echo files };"
+                        "words=(coffer impo); CURRENT=2; _coffer;"
+                        "words=(coffer save --out); CURRENT=3; _coffer;"
+                        "words=(coffer load ''); CURRENT=3; _coffer")
+        self.assertEqual(out.splitlines(), [
+            "_coffer", "import:Import the contents from a tarball to create a filesystem image",
+            "--output:Write to a file, instead of STDOUT", "files"])
+
+    def test_fish(self):
+        out = output_of("fish", "--no-config", "-c",
+                        f"source {prefix}/share/fish/vendor_completions.d/coffer.fish;"
+                        "complete -C 'coffer impo'")
+        self.assertIn("import\tImport the contents", out)
+
+
+if __name__ == "__main__":
+    unittest.main()
