@@ -12,6 +12,12 @@ bin=$PWD/build/release/bin
 coffer=$bin/coffer
 image=starter:latest
 
+root='' container=''
+clean_up() {
+    [ -z "$root" ] || rm -rf "$root"
+    [ -z "$container" ] || "$coffer" rm -f "$container" >/dev/null
+}
+trap clean_up EXIT
 step() { printf '\n==> %s\n' "$*"; }
 [ "$(id -u)" = 0 ] || { echo "run it as root: sudo ./quickstart.sh" >&2; exit 1; }
 
@@ -47,7 +53,6 @@ if [ -n "$("$coffer" images -q "$image")" ]; then
     echo "$image is there"
 else
     root=$(mktemp -d)
-    trap 'rm -rf "$root"' EXIT
     mkdir -p "$root"/{bin,dev,etc,proc,sys,tmp,root}
     chmod 1777 "$root/tmp"
     cp /bin/busybox "$root/bin/busybox"
@@ -61,7 +66,8 @@ else
 fi
 
 step "A container, and what isolates it"
-"$coffer" run --rm --memory 64m --pids-limit 64 "$image" /bin/sh -c '
+container=$("$coffer" run -d --rm --memory 64m --pids-limit 64 --cpus 0.5 "$image" sleep 60)
+"$coffer" exec "$container" /bin/sh -c '
 row() { printf "  %-22s %s\n" "$1" "$2"; }
 status() { sed -n "s/^$1:[[:space:]]*//p" /proc/self/status; }
 row "host name" "$(hostname)"
@@ -72,13 +78,24 @@ row "bounding set" "$(status CapBnd)"
 case $(status Seccomp) in 2) row seccomp "filter" ;; *) row seccomp "none" ;; esac
 row "no_new_privs" "$(status NoNewPrivs)"
 row "processes seen" "$(ls /proc | grep -c "^[0-9]")"
-for f in /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes; do
-    [ ! -r $f ] || row "memory limit" "$(cat $f)"
-done
-for f in /sys/fs/cgroup/pids.max /sys/fs/cgroup/pids/pids.max; do
-    [ ! -r $f ] || row "process limit" "$(cat $f)"
-done
 '
+# The limits are read from outside: with cgroup v1 a container sees none of its control groups.
+pid=$("$coffer" inspect -f '{{.State.Pid}}' "$container")
+limit() {  # file of v2, controller of v1, its files
+    local path
+    path=/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$pid/cgroup")
+    if [ -e "$path/$1" ]; then
+        cat "$path/$1"
+    else
+        path=/sys/fs/cgroup/$2$(awk -F: -v c=",$2," 'index("," $2 ",", c) {print $3}' \
+            "/proc/$pid/cgroup")
+        (cd "$path" && paste -d ' ' "${@:3}")
+    fi
+}
+printf '  %-22s %s\n' \
+    "memory limit" "$(limit memory.max memory memory.limit_in_bytes) bytes" \
+    "process limit" "$(limit pids.max pids pids.max)" \
+    "cpu limit" "$(limit cpu.max cpu cpu.cfs_quota_us cpu.cfs_period_us) us, of each period"
 echo "  (on the host: user namespace $(readlink /proc/self/ns/user))"
 
 prefix=
