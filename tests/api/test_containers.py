@@ -169,7 +169,7 @@ class Terminal(ContainerTest):
     def test_shell(self):
         process = self.start("run", "-it", "--rm", "busybox", "sh", size=(31, 97))
         # Older clients tell the size after the start.
-        self.send("until stty size 2>/dev/null; do sleep 0.1; done; tty\n")
+        self.send("until stty size 2>/dev/null | grep .; do sleep 0.1; done; tty\n")
         self.expect(r"31 97\r\n/dev/(pts/0|console)")
         self.resize(40, 120)
         os.kill(process.pid, signal.SIGWINCH)
