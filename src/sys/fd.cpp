@@ -125,12 +125,10 @@ Result<Message> receive_message(int socket, std::size_t limit) {
     ssize_t n = 0;
     do {
         n = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
-    } while (n < 0 && errno == EINTR);
-    if (n < 0) {
-        // A peer that was killed resets the connection; for us that is its end.
-        if (errno != ECONNRESET) return fail_errno("receive message");
-        n = 0;
-    }
+        // A peer that ended without reading all of ours resets the connection. That is told once,
+        // and before its own last messages.
+    } while (n < 0 && (errno == EINTR || errno == ECONNRESET));
+    if (n < 0) return fail_errno("receive message");
     message.payload.resize(static_cast<std::size_t>(n));
     message.payload.shrink_to_fit();
     for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr;

@@ -103,6 +103,15 @@ TEST_F(Files, a_lock_is_waited_for_as_long_as_asked) {
     release.join();
 }
 
+TEST_F(Files, last_messages_of_a_peer_that_did_not_read_ours_arrive) {
+    SocketPair pair = MUST(make_socketpair(SOCK_SEQPACKET));
+    ASSERT_TRUE(send_message(pair.ours.get(), "unread"));
+    ASSERT_TRUE(send_message(pair.theirs.get(), "last words"));
+    pair.theirs.reset();
+    EXPECT_EQ(MUST(receive_message(pair.ours.get())).payload, "last words");
+    EXPECT_EQ(MUST(receive_message(pair.ours.get())).payload, "");
+}
+
 TEST_F(Files, messages_carry_descriptors) {
     SocketPair pair = MUST(make_socketpair(SOCK_SEQPACKET));
     Fd file = MUST(open_file(at("f"), O_CREAT | O_RDWR, 0600));
