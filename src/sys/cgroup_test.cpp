@@ -1,6 +1,7 @@
 #include "sys/cgroup.hpp"
 
 #include <gmock/gmock.h>
+#include <poll.h>
 #include <sys/stat.h>
 
 #include "sys/cgroup_devices.hpp"
@@ -301,6 +302,89 @@ TEST(CgroupV2, create_delegates_every_controller_on_the_way_down) {
     ASSERT_TRUE(group);
     EXPECT_EQ(tree.get("cgroup.subtree_control"), "+cpu +memory");
     EXPECT_TRUE(exists(tree.path() + "/coffer/one"));
+}
+
+TEST(CgroupV2, limits_are_written_to_their_files_under_the_name_that_is_there) {
+    const Tree tree;
+    for (const char* file : {"memory.max", "memory.swap.max", "memory.low", "cpu.max", "cpu.weight",
+                             "cpuset.cpus", "pids.max", "io.weight"}) {
+        tree.put(std::string("c/") + file);
+    }
+    const auto group = Cgroup::open("/c", v2_layout(tree));
+    ASSERT_TRUE(group);
+    Limits limits;
+    limits.memory = 64 << 20;
+    limits.memory_swap = 64 << 20;
+    limits.memory_reservation = 32 << 20;
+    limits.cpu_quota = 50000;
+    limits.cpu_period = 100000;
+    limits.cpu_shares = 512;
+    limits.cpus = "1";
+    limits.pids = 33;
+    limits.blkio_weight = 300;
+    ASSERT_TRUE(group->update(limits));
+    EXPECT_EQ(tree.get("c/memory.max"), "67108864");
+    EXPECT_EQ(tree.get("c/memory.swap.max"), "0");
+    EXPECT_EQ(tree.get("c/memory.low"), "33554432");
+    EXPECT_EQ(tree.get("c/cpu.max"), "50000 100000");
+    EXPECT_EQ(tree.get("c/cpu.weight"), "20");
+    EXPECT_EQ(tree.get("c/cpuset.cpus"), "1");
+    EXPECT_EQ(tree.get("c/pids.max"), "33");
+    EXPECT_EQ(tree.get("c/io.weight"), "2930") << "without BFQ";
+    tree.put("c/io.bfq.weight");
+    ASSERT_TRUE(group->update(limits));
+    EXPECT_EQ(tree.get("c/io.bfq.weight"), "300");
+}
+
+TEST(CgroupV2, a_limit_without_its_controller_is_an_error_and_nothing_stays) {
+    const Tree tree;
+    Limits limits;
+    limits.pids = 5;
+    const auto group = Cgroup::create("/coffer/one", limits, v2_layout(tree));
+    ASSERT_FALSE(group);
+    EXPECT_THAT(group.error().message, HasSubstr("set pids.max to '5'"));
+    EXPECT_FALSE(exists(tree.path() + "/coffer/one"));
+    limits.pids = -1;
+    EXPECT_TRUE(Cgroup::create("/coffer/two", limits, v2_layout(tree))) << "nothing to lift";
+}
+
+TEST(CgroupV2, a_group_with_processes_is_a_conflict_and_left_alone) {
+    const Tree tree;
+    tree.put("coffer/one/cgroup.procs", "99999999\n");
+    const auto group = Cgroup::create("/coffer/one", {}, v2_layout(tree));
+    ASSERT_FALSE(group);
+    EXPECT_EQ(group.error().code, Code::Conflict);
+    EXPECT_TRUE(exists(tree.path() + "/coffer/one/cgroup.procs"));
+}
+
+TEST(CgroupV2, freezing_and_killing_are_one_write_each) {
+    const Tree tree;
+    tree.put("c/cgroup.freeze");
+    tree.put("c/cgroup.kill");
+    const auto group = Cgroup::open("/c", v2_layout(tree));
+    ASSERT_TRUE(group);
+    tree.put("c/cgroup.events", "populated 1\nfrozen 1\n");
+    EXPECT_TRUE(group->freeze());
+    EXPECT_EQ(tree.get("c/cgroup.freeze"), "1");
+    tree.put("c/cgroup.events", "populated 1\nfrozen 0\n");
+    EXPECT_TRUE(group->thaw());
+    EXPECT_EQ(tree.get("c/cgroup.freeze"), "0");
+    EXPECT_TRUE(group->kill_all());
+    EXPECT_EQ(tree.get("c/cgroup.kill"), "1");
+}
+
+TEST(CgroupV2, a_process_is_born_into_the_folder_and_an_oom_kill_is_told) {
+    const Tree tree;
+    tree.put("c/memory.events", "oom_kill 0\n");
+    const auto group = Cgroup::open("/c", v2_layout(tree));
+    ASSERT_TRUE(group);
+    EXPECT_TRUE(MUST(group->clone_fd()));
+    const Fd events = MUST(group->oom_events());
+    ASSERT_TRUE(events);
+    tree.put("c/memory.events", "oom_kill 1\n");
+    pollfd told{events.get(), POLLIN, 0};
+    EXPECT_EQ(::poll(&told, 1, 10'000), 1);
+    EXPECT_EQ(MUST(group->oom_kills()), 1U);
 }
 
 TEST(CgroupV2, swap_alone_is_counted_beside_the_memory_limit_in_force) {
