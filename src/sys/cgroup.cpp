@@ -201,8 +201,8 @@ Result<Made> make_folder(const std::string& folder) {
     }
     if (made != 0 && errno == EEXIST) return Made::Existed;
     if (made != 0) return fail_errno("create cgroup '{}'", folder);
-    // Whatever our umask: when a container mounts its group, kernels before 6.16 walk to it with
-    // the rights of the container's root.
+    // Whatever our umask: when a container mounts its group, older kernels (6.1, 6.12) walk to
+    // it with the rights of the container's root.
     if (::chmod(folder.c_str(), 0755) != 0) return fail_errno("set the mode of '{}'", folder);
     return Made::New;
 }

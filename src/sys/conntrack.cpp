@@ -90,7 +90,7 @@ Result<void> receive(int socket, const Each& each) {
     }
 }
 
-// Deletes one by one what the kernel lists: it deletes by a filter only since 6.8.
+// Deletes one by one what the kernel lists: older ones (6.1) do not delete by a filter.
 Result<void> forget(nl_msg* listing) {
     const Fd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
     if (!fd) return fail_errno("open a netfilter socket");
