@@ -93,7 +93,7 @@ Result<void> filter_calls() {
         {.names = {"clone3"}, .action = Action::Errno, .error = ENOSYS},
     };
     const std::string filter = TRY(sys::seccomp::compile(profile));
-    const int error = sys::seccomp::load_in_child(filter.data(), filter.size(), 0);
+    const int error = -sys::seccomp::load_in_child(filter.data(), filter.size(), 0);
     if (error != 0) return fail_with(error, "load system call filter");
     return {};
 }

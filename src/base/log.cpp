@@ -11,6 +11,7 @@ namespace coffer::log {
 
 namespace {
 std::atomic<Level> threshold{Level::Info};
+Writer chosen_writer = nullptr;
 constexpr std::array<const char*, 4> kNames = {"debug", "info", "warn", "error"};
 }  // namespace
 
@@ -30,7 +31,16 @@ bool enabled(Level level) {
     return level >= threshold.load(std::memory_order_relaxed);
 }
 
+void set_writer(Writer writer) {
+    chosen_writer = writer;
+}
+
+const char* to_text(Level level) {
+    return kNames[static_cast<std::size_t>(level)];
+}
+
 void write(Level level, std::string_view message) {
+    if (chosen_writer != nullptr) return chosen_writer(level, message);
     std::string line =
         format("{} {:5} {}\n", to_rfc3339(now()), kNames[static_cast<std::size_t>(level)], message);
     // A container's bytes may be in the message: no second line, no control characters.

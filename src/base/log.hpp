@@ -13,6 +13,10 @@ void set_level(Level level);
 std::optional<Level> parse_level(std::string_view name);
 bool enabled(Level level);
 void write(Level level, std::string_view message);
+// Where records go instead of standard error. Set before threads start.
+using Writer = void (*)(Level level, std::string_view message);
+void set_writer(Writer writer);
+const char* to_text(Level level);
 
 }  // namespace coffer::log
 

@@ -215,8 +215,20 @@ Result<void> make_leaf(const std::string& folder) {
     return {};
 }
 
-Result<void> write_setting(const std::string& folder, const Setting& setting) {
+void Backend::restore() {
+    for (auto file = before_.rbegin(); file != before_.rend(); ++file) {
+        ignore(write_existing(file->file, file->value), "the error of apply() matters more");
+    }
+    before_.clear();
+}
+
+Result<void> write_setting(const std::string& folder, const Setting& setting,
+                           std::vector<Before>& before) {
     for (const Setting::Choice& choice : setting.choices) {
+        // Write-only files have nothing to go back to.
+        if (const auto old = read_file(folder + "/" + choice.file)) {
+            before.push_back({folder + "/" + choice.file, std::string(trim(*old))});
+        }
         auto written = write_existing(folder + "/" + choice.file, choice.value);
         const bool absent = !written && written.error().sys_errno == ENOENT;
         if (!absent || &choice == &setting.choices.back()) {
@@ -316,7 +328,16 @@ Result<void> Cgroup::join_self() const {
     return backend_->join_self();
 }
 Result<void> Cgroup::update(const Limits& limits) const {
-    return backend_->apply(limits);
+    if (limits.memory_check_usage && limits.memory.value_or(-1) >= 0) {
+        const std::uint64_t usage = TRY(backend_->stats()).memory_usage;
+        if (usage > static_cast<std::uint64_t>(*limits.memory)) {
+            return fail(Code::Conflict, "memory limit of {} is below the {} bytes in use",
+                        *limits.memory, usage);
+        }
+    }
+    auto applied = backend_->apply(limits);
+    if (!applied) backend_->restore();
+    return applied;
 }
 Result<void> Cgroup::freeze() const {
     return backend_->set_frozen(true);

@@ -36,6 +36,7 @@ struct Limits {
     std::optional<std::int64_t> memory;       // bytes
     std::optional<std::int64_t> memory_swap;  // bytes of memory and swap together
     std::optional<std::int64_t> memory_reservation;
+    bool memory_check_usage = false;                 // refuse a limit below what is in use
     std::optional<std::uint64_t> memory_swappiness;  // v1 only
     std::optional<bool> disable_oom_killer;          // v1 only
     std::optional<std::uint64_t> cpu_shares;         // v1 scale, 2 to 262144
@@ -54,8 +55,9 @@ struct Limits {
     std::vector<DeviceValue> write_bps;
     std::vector<DeviceValue> read_iops;
     std::vector<DeviceValue> write_iops;
-    std::vector<std::pair<std::string, std::uint64_t>> hugetlb;         // page size ("2MB"), bytes
-    std::optional<std::uint32_t> net_class_id;                          // v1 only
+    std::vector<std::pair<std::string, std::uint64_t>> hugetlb;  // page size ("2MB"), bytes
+    std::vector<std::pair<std::string, std::string>> rdma;  // device, "hca_handle=2 hca_object=3"
+    std::optional<std::uint32_t> net_class_id;              // v1 only
     std::vector<std::pair<std::string, std::uint32_t>> net_priorities;  // v1 only
     std::vector<std::pair<std::string, std::string>> unified;           // v2 only: file, value
     std::vector<DeviceRule> devices;  // in order, the last match wins; empty: not restricted
@@ -76,14 +78,31 @@ struct Stats {
     std::uint64_t throttled_periods = 0;
     std::uint64_t throttled_ns = 0;
     std::uint64_t memory_usage = 0;
-    std::uint64_t memory_max_usage = 0;                              // v1 only
+    std::uint64_t memory_max_usage = 0;                              // v2: since Linux 5.19
     std::uint64_t memory_limit = 0;                                  // UINT64_MAX: none
     std::uint64_t memory_failures = 0;                               // how often the limit was hit
     std::vector<std::pair<std::string, std::uint64_t>> memory_stat;  // memory.stat as it is
+    struct Counter {  // one of v1's "usage, limit, most, failures"
+        std::uint64_t usage = 0;
+        std::uint64_t limit = 0;  // UINT64_MAX: none
+        std::uint64_t max = 0;
+        std::uint64_t failures = 0;
+    };
+    Counter memory_swap;        // v1: memory and swap; v2: swap alone
+    Counter memory_kernel;      // v1 only
+    Counter memory_kernel_tcp;  // v1 only
+    bool memory_hierarchy = false;
+    std::vector<std::pair<std::string, Counter>> hugetlb;  // by page size
     std::uint64_t pids = 0;
     std::uint64_t pids_limit = 0;  // 0: none
     std::vector<Row> io_service_bytes;
     std::vector<Row> io_serviced;
+    // Further files of blkio, by their names: "io_queued", "io_service_time", ... v1 only.
+    std::vector<std::pair<std::string, std::vector<Row>>> io_other;
+    // Flags and lists of cpuset files as they are: "cpus" = "0-3".
+    std::vector<std::pair<std::string, std::string>> cpuset;
+    // Texts of the pressure files: "cpu", "memory", "io". v2 only.
+    std::vector<std::pair<std::string, std::string>> pressure;
 };
 
 // The machine's hierarchies, as far as this process sees them.

@@ -20,7 +20,14 @@ struct Setting {
     std::vector<Choice> choices;
     bool lifts = false;  // only lifts a limit: without the controller there is nothing to lift
 };
-Result<void> write_setting(const std::string& folder, const Setting& setting);
+// What a file held before it was written.
+struct Before {
+    std::string file;
+    std::string value;
+};
+// Adds what was there to `before`.
+Result<void> write_setting(const std::string& folder, const Setting& setting,
+                           std::vector<Before>& before);
 
 class Backend {
   public:
@@ -34,6 +41,8 @@ class Backend {
     virtual Result<void> make() = 0;
     virtual bool present() const = 0;
     virtual Result<void> apply(const Limits& limits) = 0;
+    // Takes back what an apply() that failed has written, but for lists (devices, I/O limits).
+    void restore();
     virtual Result<void> set_frozen(bool frozen) = 0;
     virtual Result<bool> is_frozen() const = 0;
     virtual Result<void> kill_all() = 0;
@@ -44,6 +53,9 @@ class Backend {
     virtual Result<void> join_self() const = 0;
     // The folders of the group, one a hierarchy; processes are read from the first.
     virtual const std::vector<std::string>& folders() const = 0;
+
+  protected:
+    std::vector<Before> before_;  // of the last apply()
 };
 
 std::unique_ptr<Backend> make_v1(const Layout& layout, const std::string& path);
@@ -66,6 +78,12 @@ std::uint64_t find_flat(const std::vector<std::pair<std::string, std::uint64_t>>
 // A number in a file; "max" is `none`; an absent file is `absent`.
 Result<std::uint64_t> read_number(const std::string& file, std::uint64_t none,
                                   std::uint64_t absent);
+// PREFIX.usage_in_bytes and its companions; zeros where they are absent.
+Result<Stats::Counter> read_counter(const std::string& folder, const std::string& prefix);
+// The cpuset files of a folder that exist.
+Result<void> read_cpuset(const std::string& folder, Stats& stats);
+// Sizes that the machine has pages of, as cgroup files name them: "2MB".
+std::vector<std::string> huge_page_sizes();
 // The text of a file; empty when it is absent.
 Result<std::string> read_optional(const std::string& file);
 

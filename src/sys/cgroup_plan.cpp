@@ -122,6 +122,9 @@ Result<std::vector<Setting>> plan_v1(const Limits& limits) {
     for (const auto& [size, bytes] : limits.hugetlb) {
         plan.add("hugetlb", format("hugetlb.{}.limit_in_bytes", size), format("{}", bytes));
     }
+    for (const auto& [device, values] : limits.rdma) {
+        plan.add("rdma", "rdma.max", format("{} {}", device, values));
+    }
     plan.number("net_cls", "net_cls.classid", limits.net_class_id);
     for (const auto& [name, priority] : limits.net_priorities) {
         plan.add("net_prio", "net_prio.ifpriomap", format("{} {}", name, priority));
@@ -213,6 +216,9 @@ Result<std::vector<Setting>> plan_v2(const Limits& limits) {
     plan.per_device("io", "io.max", limits.write_iops, "wiops=");
     for (const auto& [size, bytes] : limits.hugetlb) {
         plan.add("hugetlb", format("hugetlb.{}.max", size), format("{}", bytes));
+    }
+    for (const auto& [device, values] : limits.rdma) {
+        plan.add("rdma", "rdma.max", format("{} {}", device, values));
     }
     for (const auto& [file, value] : limits.unified) {
         if (file.find('/') != std::string::npos) {

@@ -49,6 +49,7 @@ class V1 : public Backend {
 
     Result<void> apply(const Limits& limits) override {
         std::vector<Setting> plan = TRY(plan_v1(limits));
+        before_.clear();
         if (!fresh_) TRY(order_memory(plan));
         for (std::size_t i = 0; i < plan.size(); ++i) {
             auto written = write(plan[i]);
@@ -138,9 +139,9 @@ class V1 : public Backend {
         return {};
     }
 
-    Result<void> write(const Setting& setting) const {
+    Result<void> write(const Setting& setting) {
         const std::string place = folder(setting.controller);
-        if (!place.empty()) return write_setting(place, setting);
+        if (!place.empty()) return write_setting(place, setting, before_);
         if (setting.lifts) return {};
         const Setting::Choice& choice = setting.choices.front();
         return fail(Code::NotImplemented, "set {} to '{}': no {} controller", choice.file,
@@ -233,6 +234,18 @@ Result<Stats> V1::stats() const {
         if (stats.memory_limit >= kLargestCounter) stats.memory_limit = kNoLimit;
         stats.memory_failures = TRY(read_number(place + "/memory.failcnt", 0, 0));
         stats.memory_stat = parse_flat(TRY(read_optional(place + "/memory.stat")));
+        stats.memory_swap = TRY(read_counter(place, "memory.memsw"));
+        stats.memory_kernel = TRY(read_counter(place, "memory.kmem"));
+        stats.memory_kernel_tcp = TRY(read_counter(place, "memory.kmem.tcp"));
+        stats.memory_hierarchy = TRY(read_number(place + "/memory.use_hierarchy", 0, 0)) == 1;
+    }
+    if (const std::string place = folder("cpuset"); !place.empty()) {
+        TRY(read_cpuset(place, stats));
+    }
+    if (const std::string place = folder("hugetlb"); !place.empty()) {
+        for (const std::string& size : huge_page_sizes()) {
+            stats.hugetlb.emplace_back(size, TRY(read_counter(place, "hugetlb." + size)));
+        }
     }
     if (const std::string place = folder("pids"); !place.empty()) {
         stats.pids = TRY(read_number(place + "/pids.current", 0, 0));
@@ -246,6 +259,12 @@ Result<Stats> V1::stats() const {
             stats.io_serviced =
                 parse_blkio(TRY(read_optional(place + prefix + "io_serviced_recursive")));
             if (!stats.io_service_bytes.empty()) break;
+        }
+        for (const std::string name :
+             {"io_queued", "io_service_time", "io_wait_time", "io_merged", "time", "sectors"}) {
+            auto rows =
+                parse_blkio(TRY(read_optional(place + "/blkio.bfq." + name + "_recursive")));
+            if (!rows.empty()) stats.io_other.emplace_back(name, std::move(rows));
         }
     }
     return stats;

@@ -43,6 +43,7 @@ class V2 : public Backend {
     Result<void> apply(const Limits& limits) override {
         const std::string& folder = folders_.front();
         Limits whole = limits;
+        before_.clear();
         // Memory and swap together say what swap alone may be only beside memory's limit.
         if (limits.memory_swap.value_or(-1) >= 0 && !limits.memory) {
             const std::uint64_t now = TRY(read_number(folder + "/memory.max", kNoLimit, kNoLimit));
@@ -50,7 +51,7 @@ class V2 : public Backend {
         }
         for (const Setting& setting : TRY(plan_v2(whole))) {
             const Setting::Choice& choice = setting.choices.front();
-            auto written = write_setting(folder, setting);
+            auto written = write_setting(folder, setting, before_);
             if (!written && written.error().sys_errno == ENOENT) {
                 if (setting.lifts) continue;
                 return fail(Code::NotImplemented,
@@ -197,7 +198,27 @@ Result<Stats> V2::stats() const {
     stats.memory_stat = parse_flat(TRY(read_optional(place + "/memory.stat")));
     stats.pids = TRY(read_number(place + "/pids.current", 0, 0));
     stats.pids_limit = TRY(read_number(place + "/pids.max", 0, 0));
+    stats.memory_max_usage = TRY(read_number(place + "/memory.peak", 0, 0));
+    stats.memory_hierarchy = true;
+    stats.memory_swap.usage = TRY(read_number(place + "/memory.swap.current", 0, 0));
+    stats.memory_swap.limit = TRY(read_number(place + "/memory.swap.max", kNoLimit, 0));
+    stats.memory_swap.max = TRY(read_number(place + "/memory.swap.peak", 0, 0));
     parse_io(TRY(read_optional(place + "/io.stat")), stats);
+    TRY(read_cpuset(place, stats));
+    for (const std::string& size : huge_page_sizes()) {
+        const std::string base = place + "/hugetlb." + size;
+        if (!exists(base + ".current")) continue;
+        Stats::Counter counter;
+        counter.usage = TRY(read_number(base + ".current", 0, 0));
+        counter.limit = TRY(read_number(base + ".max", kNoLimit, 0));
+        counter.failures = find_flat(parse_flat(TRY(read_optional(base + ".events"))), "max");
+        stats.hugetlb.emplace_back(size, counter);
+    }
+    for (const std::string name : {"cpu", "memory", "io"}) {
+        // Where pressure is switched off, the files are there but cannot be read.
+        auto text = read_file(place + "/" + name + ".pressure");
+        if (text) stats.pressure.emplace_back(name, *std::move(text));
+    }
     return stats;
 }
 

@@ -149,6 +149,13 @@ Result<void> pivot_to_working_folder() {
     return {};
 }
 
+Result<void> move_working_folder_to_root() {
+    if (::mount(".", "/", nullptr, MS_MOVE, nullptr) != 0) return fail_errno("move the new root");
+    if (::chroot(".") != 0) return fail_errno("change root");
+    if (::chdir("/") != 0) return fail_errno("enter the new root");
+    return {};
+}
+
 Result<Fd> create_overlay(const std::vector<int>& lower_fds, int upper_fd, int work_fd,
                           std::uint64_t attributes) {
     const Fd fs = TRY(open_context("overlay"));

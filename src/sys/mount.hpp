@@ -57,6 +57,10 @@ Result<void> detach_working_folder();
 // Makes the working folder the root and drops the old one, without a path.
 Result<void> pivot_to_working_folder();
 
+// The same for where pivot_root is refused, on an initramfs: the working folder's mount is moved
+// onto the root. What was there stays below it, out of reach but not gone.
+Result<void> move_working_folder_to_root();
+
 // Overlay from folders by descriptor, detached (kernel 6.15 and newer; 6.13 for attached layers).
 // `lower_fds` top first. NotImplemented when the kernel cannot: then use overlay_by_path.
 Result<Fd> create_overlay(const std::vector<int>& lower_fds, int upper_fd, int work_fd,

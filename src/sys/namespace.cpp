@@ -66,7 +66,34 @@ auto with_holder(std::uint64_t namespaces, Holder& holder, Use use) -> decltype(
     return use(process.pid());
 }
 
+// Our own id alone may be mapped by anybody, but then groups may not be changed; more takes the
+// set-id helper that knows /etc/subuid and /etc/subgid.
+Result<void> write_own_map(int pid, const char* file, const char* helper, const IdMaps& maps,
+                           std::uint32_t own_id) {
+    if (maps.size() == 1 && maps[0].count == 1 && maps[0].outside == own_id) {
+        TRY(write_existing(format("/proc/{}/setgroups", pid), "deny"));
+        return write_existing(format("/proc/{}/{}", pid, file), to_text(maps));
+    }
+    SpawnOptions options;
+    options.argv = {format("/usr/bin/{}", helper), format("{}", pid)};
+    for (const IdMap& map : maps) {
+        for (const std::uint32_t number : {map.inside, map.outside, map.count}) {
+            options.argv.push_back(format("{}", number));
+        }
+    }
+    const Output output = TRY(run(options, "", std::chrono::seconds(10)));
+    if (output.status != 0) {
+        return fail(Code::Forbidden, "{}: {}", helper, trim(output.err));
+    }
+    return {};
+}
+
 Result<void> write_maps(int pid, const IdMaps& uids, const IdMaps& gids) {
+    if (::geteuid() != 0) {
+        TRY_CONTEXT(write_own_map(pid, "uid_map", "newuidmap", uids, ::geteuid()), "map user ids");
+        TRY_CONTEXT(write_own_map(pid, "gid_map", "newgidmap", gids, ::getegid()), "map group ids");
+        return {};
+    }
     TRY_CONTEXT(write_existing(format("/proc/{}/uid_map", pid), to_text(uids)), "map user ids");
     TRY_CONTEXT(write_existing(format("/proc/{}/gid_map", pid), to_text(gids)), "map group ids");
     return {};
@@ -111,6 +138,13 @@ Result<Fd> open_self(Kind kind) {
 
 Result<Fd> open_of(int pid, Kind kind) {
     return open_file(format("/proc/{}/ns/{}", pid, name_of(kind)), O_RDONLY);
+}
+
+bool in_user_namespace() {
+    const auto text = read_file("/proc/self/uid_map");
+    const auto maps = text ? parse_maps(*text) : Result<IdMaps>(fail(text.error()));
+    return maps && !(maps->size() == 1 && maps->front().inside == 0 && maps->front().outside == 0 &&
+                     maps->front().count == kIdEnd - 1);
 }
 
 Result<void> enter(int ns_fd, Kind kind) {

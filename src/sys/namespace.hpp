@@ -34,6 +34,8 @@ Result<Fd> open(const std::string& path, Kind kind);
 // Ours, or those of another process.
 Result<Fd> open_self(Kind kind);
 Result<Fd> open_of(int pid, Kind kind);
+// True unless we are in the machine's first user namespace, or in one that looks just like it.
+bool in_user_namespace();
 // setns(2).
 Result<void> enter(int ns_fd, Kind kind);
 // The root of our user namespace, without supplementary groups: after entering one, before making

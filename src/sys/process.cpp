@@ -28,6 +28,7 @@ constexpr std::size_t kOutputLimit = 1024 * 1024;
 // All that the child needs, prepared before it exists: it shares our memory and may only make
 // async-signal-safe calls.
 struct ChildPlan {
+    const char* path = nullptr;
     char* const* argv = nullptr;
     char* const* env = nullptr;
     const char* cwd = nullptr;
@@ -63,7 +64,7 @@ int child_main(void* argument) {
         return fail_in_child(plan, "close descriptors");
     }
     if (plan.cwd != nullptr && ::chdir(plan.cwd) != 0) return fail_in_child(plan, "enter folder");
-    ::execve(plan.argv[0], plan.argv, plan.env);
+    ::execve(plan.path, plan.argv, plan.env);
     return fail_in_child(plan, "execute");
 }
 
@@ -143,7 +144,9 @@ void Process::reset() noexcept {
 }
 
 Result<Process> spawn(const SpawnOptions& options) {
-    if (options.argv.empty() || !options.argv[0].starts_with('/')) {
+    const std::string& path =
+        options.path.empty() && !options.argv.empty() ? options.argv[0] : options.path;
+    if (options.argv.empty() || !path.starts_with('/')) {
         return fail(Code::InvalidArgument, "spawn: the program needs an absolute path");
     }
     const std::vector<char*> argv = pointers(options.argv);
@@ -151,6 +154,7 @@ Result<Process> spawn(const SpawnOptions& options) {
     const Fd null = TRY(open_file("/dev/null", O_RDWR));
 
     ChildPlan plan;
+    plan.path = path.c_str();
     plan.argv = argv.data();
     plan.env = env.data();
     plan.cwd = options.cwd.empty() ? nullptr : options.cwd.c_str();
@@ -191,10 +195,10 @@ Result<Process> spawn(const SpawnOptions& options) {
     const int clone_errno = errno;
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
     ::munmap(stack, kStackSize);
-    if (pid < 0) return fail_with(clone_errno, "spawn '{}'", options.argv[0]);
+    if (pid < 0) return fail_with(clone_errno, "spawn '{}'", path);
     Process process(pid, Fd(pidfd));
     if (plan.failed_step != nullptr) {
-        return fail_with(plan.failed_errno, "spawn '{}': {}", options.argv[0], plan.failed_step);
+        return fail_with(plan.failed_errno, "spawn '{}': {}", path, plan.failed_step);
     }
     return process;
 }

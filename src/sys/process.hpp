@@ -42,9 +42,10 @@ class Process {
 };
 
 struct SpawnOptions {
-    std::vector<std::string> argv;  // argv[0] is also the path to execute, absolute
-    std::vector<std::string> env;   // whole environment, "K=V"
-    std::string cwd;                // empty: as ours
+    std::vector<std::string> argv;
+    std::string path;              // absolute; empty: argv[0]
+    std::vector<std::string> env;  // whole environment, "K=V"
+    std::string cwd;               // empty: as ours
     // Child descriptor number -> our descriptor. 0, 1 and 2 default to /dev/null, /dev/null and
     // our standard error. No other descriptor is passed on.
     std::vector<std::pair<int, int>> fds;

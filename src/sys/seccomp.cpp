@@ -35,8 +35,10 @@ int load_in_child(const char* bpf, std::size_t size, unsigned flags) noexcept {
     sock_fprog program{};
     program.len = static_cast<unsigned short>(size / sizeof(sock_filter));
     program.filter = const_cast<sock_filter*>(reinterpret_cast<const sock_filter*>(bpf));
-    if (size % sizeof(sock_filter) != 0 || size / sizeof(sock_filter) > BPF_MAXINSNS) return EINVAL;
-    return ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program) == 0 ? 0 : errno;
+    if (size % sizeof(sock_filter) != 0 || size / sizeof(sock_filter) > BPF_MAXINSNS)
+        return -EINVAL;
+    const long done = ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+    return done < 0 ? -errno : static_cast<int>(done);
 }
 
 bool flags_supported(unsigned flags) {

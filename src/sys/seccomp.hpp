@@ -12,7 +12,7 @@
 
 namespace coffer::sys::seccomp {
 
-enum class Action : std::uint8_t { Allow, Errno, Kill, KillProcess, Trap, Trace, Log };
+enum class Action : std::uint8_t { Allow, Errno, Kill, KillProcess, Trap, Trace, Log, Notify };
 enum class Compare : std::uint8_t {
     NotEqual,
     Less,
@@ -54,8 +54,9 @@ Result<std::string> compile(const Profile& profile);
 // Flags of seccomp(2).
 constexpr unsigned kLog = 2;
 constexpr unsigned kSpecAllow = 4;
+constexpr unsigned kNewListener = 8;  // for profiles with Action::Notify
 constexpr unsigned kWaitKillableRecv = 32;
-// Async-signal-safe: 0 or errno.
+// Async-signal-safe: -errno, or the listener's descriptor with kNewListener, else 0.
 int load_in_child(const char* bpf, std::size_t size, unsigned flags) noexcept;
 // True if the running kernel knows the flags.
 bool flags_supported(unsigned flags);

@@ -36,6 +36,8 @@ std::uint32_t to_action(Action action, std::uint16_t error) {
             return SCMP_ACT_TRACE(error);
         case Action::Log:
             return SCMP_ACT_LOG;
+        case Action::Notify:
+            return SCMP_ACT_NOTIFY;
     }
     return SCMP_ACT_KILL_PROCESS;
 }
