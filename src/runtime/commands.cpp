@@ -1,5 +1,6 @@
 #include "runtime/commands.hpp"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -7,6 +8,7 @@
 #include <array>
 #include <climits>
 #include <cstdio>
+#include <cstdlib>
 
 #include "json/codec.hpp"
 #include "sys/process.hpp"
@@ -21,10 +23,10 @@ const std::vector<Flag> kMakeFlags = {
     {"preserve-fds", '\0', true}, {"keep", '\0', false},          {"no-subreaper", '\0', false},
 };
 
-Result<std::string> one_id(const Args& args, const char* command) {
-    if (args.rest.size() == 1) return args.rest[0];
-    return fail(Code::InvalidArgument, "{}: \"{}\" requires exactly 1 argument(s)", command,
-                command);
+unsigned listen_fds() {
+    const char* text = std::getenv("LISTEN_FDS");  // NOLINT(concurrency-mt-unsafe): one thread
+    const auto count = text == nullptr ? std::nullopt : parse_uint(text);
+    return count && *count <= 1024 ? static_cast<unsigned>(*count) : 0;
 }
 
 Result<std::string> absolute(const std::string& path) {
@@ -36,14 +38,11 @@ Result<std::string> absolute(const std::string& path) {
 }
 
 Result<ContainerRequest> make_request(const Args& args, const char* command) {
-    if (args.has("no-pivot")) return fail(Code::NotImplemented, "--no-pivot is not supported");
-    if (args.has("no-new-keyring")) {
-        return fail(Code::NotImplemented, "--no-new-keyring is not supported");
-    }
-    if (args.has("preserve-fds") && args.get("preserve-fds") != "0") {
-        return fail(Code::NotImplemented, "--preserve-fds is not supported");
-    }
     ContainerRequest request;
+    request.preserved_fds = TRY(preserved_fds(args));
+    request.environment = listen_environment();
+    request.no_pivot = args.has("no-pivot");
+    request.no_new_keyring = args.has("no-new-keyring");
     request.id = TRY(one_id(args, command));
     TRY(check_id(request.id));
     request.bundle = TRY(absolute(args.get("bundle")));
@@ -83,14 +82,19 @@ Result<int> start_command(const Containers& containers, const Words& words) {
 
 Result<int> run_in_front_or_not(const Containers& containers, const Words& words) {
     const Args args = TRY(parse_args(words, kMakeFlags));
-    const ContainerRequest request = TRY(make_request(args, "run"));
+    ContainerRequest request = TRY(make_request(args, "run"));
     const bool detach = args.has("detach");
+    request.attended = !detach && !args.has("keep");
     TRY(check_console(request, !detach));
     Created process = TRY(containers.run(request));
     if (detach) return 0;
     auto status = attend(process);
     if (!args.has("keep")) TRY(containers.remove(request.id, Containers::Force::Yes));
     return status;
+}
+
+std::string owner_of(const State& state) {
+    return state.owner == 0 ? std::string("root") : format("#{}", state.owner);
 }
 
 json::Value to_value(const Inspection& container) {
@@ -107,7 +111,7 @@ json::Value to_value(const Inspection& container) {
     object.push_back({"rootfs", state.rootfs});
     object.push_back({"created", state.created});
     if (!annotations.empty()) object.push_back({"annotations", std::move(annotations)});
-    object.push_back({"owner", "root"});
+    object.push_back({"owner", owner_of(state)});
     return object;
 }
 
@@ -150,7 +154,8 @@ Result<int> list_command(const Containers& containers, const Words& words) {
     for (const Inspection& container : all) {
         const bool alive = container.status != Status::Stopped;
         row(container.state.id, format("{}", alive ? container.state.pid : 0),
-            to_text(container.status), container.state.bundle, container.state.created, "root");
+            to_text(container.status), container.state.bundle, container.state.created,
+            owner_of(container.state));
     }
     return 0;
 }
@@ -173,20 +178,6 @@ Result<int> delete_command(const Containers& containers, const Words& words) {
     const auto force = args.has("force") ? Containers::Force::Yes : Containers::Force::No;
     const std::string id = TRY(one_id(args, "delete"));
     TRY(containers.remove(id, force));
-    return 0;
-}
-
-Result<int> pause_command(const Containers& containers, const Words& words) {
-    const Args args = TRY(parse_args(words, {}));
-    const std::string id = TRY(one_id(args, "pause"));
-    TRY(containers.pause(id));
-    return 0;
-}
-
-Result<int> resume_command(const Containers& containers, const Words& words) {
-    const Args args = TRY(parse_args(words, {}));
-    const std::string id = TRY(one_id(args, "resume"));
-    TRY(containers.resume(id));
     return 0;
 }
 
@@ -234,20 +225,52 @@ struct Command {
 constexpr Command kCommands[] = {
     {"create", create_command, "create a container, without starting it"},
     {"delete", delete_command, "delete a container that has stopped, or with --force any"},
+    {"events", events_command,
+     "print OOM kills and, every --interval, statistics; or --stats once"},
     {"exec", exec_command, "execute another process in a running container"},
     {"features", features_command, "print what this runtime supports, as JSON"},
     {"kill", kill_command, "send a signal (default: SIGTERM) to a container's init"},
     {"list", list_command, "list the containers below --root"},
-    {"pause", pause_command, "suspend all processes of a container"},
+    {"pause", pause_command, "freeze all processes of a container"},
     {"ps", ps_command, "show the processes of a container"},
-    {"resume", resume_command, "let the processes of a paused container go on"},
+    {"resume", resume_command, "let a paused container run on"},
     {"run", run_in_front_or_not, "create and start a container, and wait for it"},
     {"spec", spec_command, "write a config.json to begin with"},
     {"start", start_command, "execute the program of a created container"},
     {"state", state_command, "print the state of a container, as JSON"},
+    {"update", update_command, "change the limits of a container"},
 };
 
 }  // namespace
+
+Result<std::string> one_id(const Args& args, const char* command) {
+    if (args.rest.size() == 1) return args.rest[0];
+    return fail(Code::InvalidArgument, "{}: \"{}\" requires exactly 1 argument(s)", command,
+                command);
+}
+
+Result<unsigned> preserved_fds(const Args& args) {
+    const std::string text = args.has("preserve-fds") ? args.get("preserve-fds") : "0";
+    const auto asked = parse_uint(text);
+    if (!asked || *asked > 1024) {
+        return fail(Code::InvalidArgument, "--preserve-fds of \"{}\"", text);
+    }
+    const unsigned count = static_cast<unsigned>(*asked) + listen_fds();
+    for (unsigned i = 0; i < count; ++i) {
+        // What we opened ourselves is closed on exec; what was given to us cannot be.
+        const int flags = ::fcntl(static_cast<int>(3 + i), F_GETFD);
+        if (flags < 0 || (flags & FD_CLOEXEC) != 0) {
+            return fail(Code::InvalidArgument, "preserved descriptor {} (of {}) is not open", 3 + i,
+                        count);
+        }
+    }
+    return count;
+}
+
+std::vector<std::string> listen_environment() {
+    if (listen_fds() == 0) return {};
+    return {format("LISTEN_FDS={}", listen_fds()), "LISTEN_PID=1"};
+}
 
 Result<int> run_command(const Containers& containers, const std::string& name, const Words& words) {
     for (const Command& command : kCommands) {

@@ -14,8 +14,20 @@ Result<int> run_command(const Containers& containers, const std::string& name, c
 // "name  what it does", a line each.
 std::string command_help();
 
+// The only word after the flags.
+Result<std::string> one_id(const Args& args, const char* command);
+// How many descriptors from 3 up are to be passed on: --preserve-fds beside $LISTEN_FDS. Each must
+// have been given to us.
+Result<unsigned> preserved_fds(const Args& args);
+// What tells a program of sockets in $LISTEN_FDS, if we have been told.
+std::vector<std::string> listen_environment();
+
 // Those in files of their own.
 Result<int> exec_command(const Containers& containers, const Words& words);
+Result<int> pause_command(const Containers& containers, const Words& words);
+Result<int> resume_command(const Containers& containers, const Words& words);
+Result<int> update_command(const Containers& containers, const Words& words);
+Result<int> events_command(const Containers& containers, const Words& words);
 Result<int> features_command(const Containers& containers, const Words& words);
 Result<int> spec_command(const Containers& containers, const Words& words);
 

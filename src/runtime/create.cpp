@@ -5,12 +5,27 @@
 
 #include <sys/socket.h>
 
+#include "runtime/hooks.hpp"
 #include "runtime/launch.hpp"
 #include "runtime/talk.hpp"
+#include "runtime/tuning.hpp"
 #include "sys/clone.hpp"
 #include "sys/process.hpp"
 
 namespace coffer::runtime {
+
+namespace {
+
+// Its namespaces and mounts are made, its root is not changed yet.
+Result<void> while_init_waits(const oci::Spec& spec, const CreateOptions& options, int pid) {
+    if (options.move_devices) TRY(options.move_devices(pid));
+    if (!spec.hooks) return {};
+    const oci::State state = hook_state(spec, options.id, options.bundle, pid, "creating");
+    TRY(run_hooks("prestart", spec.hooks->prestart, state));
+    return run_hooks("createRuntime", spec.hooks->create_runtime, state);
+}
+
+}  // namespace
 
 Result<Created> create(const oci::Spec& spec, const CreateOptions& options) {
     sys::assert_single_threaded();
@@ -24,11 +39,15 @@ Result<Created> create(const oci::Spec& spec, const CreateOptions& options) {
     pair.theirs.reset();
 
     Answers answers;
-    TRY(hear(pair.ours.get(), answers));
-    TRY(stage.wait());
-    for (const sys::cred::Rlimit& limit : launch.rlimits) {
-        TRY(sys::cred::set_rlimit(answers.process.pid(), limit));
+    const auto up = hear(pair.ours.get(), answers,
+                         [&](int pid) { return while_init_waits(spec, options, pid); });
+    if (!up && options.cgroup != nullptr && options.cgroup->oom_kills().value_or(0) > 0) {
+        return fail(Code::InvalidArgument,
+                    "linux.resources.memory.limit: too small to start in: {}", up.error().message);
     }
+    TRY(up);
+    TRY(stage.wait());
+    if (spec.process) TRY(tune_process(answers.process.pid(), *spec.process));
     Created created;
     created.pid = answers.process.pid();
     created.pidfd = TRY(sys::open_pidfd(created.pid));
@@ -38,14 +57,14 @@ Result<Created> create(const oci::Spec& spec, const CreateOptions& options) {
     return created;
 }
 
-Result<void> start(Created& created) {
+Result<void> start(Created& created, const OnListener& on_listener) {
     const sys::Fd sync = std::move(created.sync);
-    return send_start(sync.get());
+    return send_start(sync.get(), on_listener);
 }
 
-Result<void> start_over_socket(const std::string& socket_path) {
+Result<void> start_over_socket(const std::string& socket_path, const OnListener& on_listener) {
     const sys::Fd socket = TRY(sys::connect_unix(socket_path, SOCK_SEQPACKET));
-    return send_start(socket.get());
+    return send_start(socket.get(), on_listener);
 }
 
 int exit_status_of(const Error& error) {

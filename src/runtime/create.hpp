@@ -11,6 +11,7 @@
 // Nothing is mounted in the caller's mount namespace. The caller reaps `Created::pid`.
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -54,6 +55,12 @@ struct CreateOptions {
     // A listening SOCK_SEQPACKET socket on which init accepts its start, so that another process
     // can give it (start_over_socket); -1: start() on the result does.
     int start_listener_fd = -1;
+    // Moves linux.netDevices into the network namespace of `pid`; must be given when the spec has
+    // some.
+    std::function<Result<void>(int pid)> move_devices;
+    unsigned preserved_fds = 0;  // descriptors from 3 up that the process gets
+    bool no_pivot = false;  // for a root on an initramfs, which cannot be changed by pivot_root
+    bool no_new_keyring = false;  // stay in the caller's session keyring
 };
 
 struct Created {
@@ -64,11 +71,13 @@ struct Created {
 };
 
 Result<Created> create(const oci::Spec& spec, const CreateOptions& options);
+// Takes the descriptor by which calls of a seccomp filter that notifies are decided.
+using OnListener = std::function<Result<void>(sys::Fd listener)>;
 // Executes the program. An error that the kernel gives for execve comes back here; the process
 // then ends by itself and must be reaped.
-Result<void> start(Created& created);
+Result<void> start(Created& created, const OnListener& on_listener = {});
 // The same through the socket that `start_listener_fd` listens on.
-Result<void> start_over_socket(const std::string& socket_path);
+Result<void> start_over_socket(const std::string& socket_path, const OnListener& on_listener = {});
 
 // docker's exit status for an error of create, start and exec: 127 when the program was not found,
 // 126 when it cannot be executed, else 125.

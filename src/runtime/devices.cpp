@@ -61,6 +61,24 @@ Result<void> make_node(const sys::RootedDir& dev, const oci::LinuxDevice& device
 
 }  // namespace
 
+namespace {
+
+// Those that every container has, unless the spec says otherwise, and the spec's.
+std::vector<oci::LinuxDevice> all_devices(const oci::Spec& spec) {
+    const auto& wanted = spec.linux->devices;
+    std::vector<oci::LinuxDevice> all;
+    for (const oci::LinuxDevice& device : default_devices()) {
+        const auto is_same = [&](const auto& other) {
+            return clean_path(other.path) == device.path;
+        };
+        if (std::none_of(wanted.begin(), wanted.end(), is_same)) all.push_back(device);
+    }
+    all.insert(all.end(), wanted.begin(), wanted.end());
+    return all;
+}
+
+}  // namespace
+
 const std::vector<oci::LinuxDevice>& default_devices() {
     static const std::vector<oci::LinuxDevice> devices = [] {
         std::vector<oci::LinuxDevice> list;
@@ -77,21 +95,42 @@ const std::vector<oci::LinuxDevice>& default_devices() {
     return devices;
 }
 
+Result<void> bind_devices(const sys::Fd& mount, const oci::Spec& spec) {
+    const sys::RootedDir dev(TRY(mount.duplicate()));
+    for (const oci::LinuxDevice& device : all_devices(spec)) {
+        const std::string path = clean_path(device.path);
+        const sys::Fd tree = TRY_CONTEXT(
+            sys::mount::clone_tree(AT_FDCWD, path, sys::mount::Depth::One), "device '{}'", path);
+        struct stat status {};
+        if (::fstat(tree.get(), &status) != 0) return fail_errno("stat '{}'", path);
+        const bool same = (status.st_mode & S_IFMT) == TRY(type_of(device)) &&
+                          status.st_rdev == ::makedev(static_cast<unsigned>(device.major),
+                                                      static_cast<unsigned>(device.minor));
+        if (!same) {
+            return fail(Code::Forbidden, "device '{}': the host's is another one", path);
+        }
+        const std::string below = path.substr(4);
+        const std::size_t slash = below.rfind('/');
+        const sys::Fd folder = TRY(dev.make_dirs(below.substr(0, slash)));
+        const std::string name = below.substr(slash + 1);
+        TRY(sys::open_at(folder.get(), name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW, 0666));
+        const sys::Fd place = TRY(sys::open_at(folder.get(), name, O_PATH | O_NOFOLLOW));
+        TRY_CONTEXT(sys::mount::attach(tree.get(), place.get()), "device '{}'", path);
+    }
+    return {};
+}
+
 Result<sys::Fd> make_dev(const oci::Spec& spec, const MountPlan& plan,
                          const MountContext& context) {
     sys::Fd mount = TRY(sys::mount::create(
         "tmpfs", plan.options, plan.attributes.set & ~sys::mount::kReadOnly & ~sys::mount::kNoDev,
         "tmpfs"));
     const sys::RootedDir dev(TRY(mount.duplicate()));
-    const auto& wanted = spec.linux->devices;
-    for (const oci::LinuxDevice& device : default_devices()) {
-        const auto is_same = [&](const auto& other) {
-            return clean_path(other.path) == device.path;
-        };
-        if (std::any_of(wanted.begin(), wanted.end(), is_same)) continue;
-        TRY(make_node(dev, device, context));
+    if (!context.unprivileged) {
+        for (const oci::LinuxDevice& device : all_devices(spec)) {
+            TRY(make_node(dev, device, context));
+        }
     }
-    for (const oci::LinuxDevice& device : wanted) TRY(make_node(dev, device, context));
     for (const auto& [name, target] : kLinks) {
         if (::symlinkat(target, mount.get(), name) != 0) return fail_errno("create /dev/{}", name);
     }

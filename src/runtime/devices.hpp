@@ -10,6 +10,9 @@ namespace coffer::runtime {
 // Detached and filled, still writable. The caller's file-system ids own what is made.
 Result<sys::Fd> make_dev(const oci::Spec& spec, const MountPlan& plan, const MountContext& context);
 
+// For who cannot make nodes: those of the host, bound into the attached mount of make_dev().
+Result<void> bind_devices(const sys::Fd& mount, const oci::Spec& spec);
+
 // What "c 1 3 rwm" and the like allow; the nodes every container has.
 const std::vector<oci::LinuxDevice>& default_devices();
 

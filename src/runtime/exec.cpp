@@ -21,11 +21,13 @@
 
 #include "runtime/exec_stage.hpp"
 #include "runtime/identity.hpp"
+#include "runtime/labels.hpp"
 #include "runtime/program.hpp"
 #include "runtime/spec_check.hpp"
 #include "runtime/sync.hpp"
 #include "runtime/talk.hpp"
 #include "runtime/terminal.hpp"
+#include "runtime/tuning.hpp"
 #include "runtime/user.hpp"
 #include "sys/clone.hpp"
 #include "sys/landlock.hpp"
@@ -47,13 +49,13 @@ struct Plan {
     bool join_user = false;
     std::uint32_t host_uid = 0;
     std::uint32_t host_gid = 0;
-    std::vector<sys::cred::Rlimit> rlimits;
 };
 
 struct ChildArgument {
     Plan& plan;
     sys::Fd& sync;
     sys::Fd& callers_sync;
+    sys::Fd host_proc;  // opened by the joiner where a label is wanted
 };
 
 Result<void> run_process(ChildArgument& argument) {
@@ -83,11 +85,14 @@ Result<void> run_process(ChildArgument& argument) {
     if (!start || start->report.kind != ReportKind::Start) {
         return fail(Code::Cancelled, "the caller has gone");
     }
+    if (plan.options.linux != nullptr) TRY(tune_self_in_child(*plan.options.linux));
+    if (argument.host_proc) TRY(set_label_in_child(argument.host_proc, process));
     TRY(drop_in_child(plan.identity));
     const std::string failure = "exec " + program.path;
     ExecStage stage = exec_stage_of(plan.identity, program, plan.options.seccomp_bpf,
                                     plan.options.seccomp_flags, argument.sync.get(), failure);
     stage.die_with_parent = plan.options.die_with_parent;
+    stage.preserved_fds = plan.options.preserved_fds;
     execute_in_child(stage);
 }
 
@@ -100,21 +105,33 @@ void process_in_child(void* argument) {
 
 Result<void> run_joiner(ChildArgument& argument) {
     const Plan& plan = argument.plan;
+    if (wants_label(plan.process)) argument.host_proc = TRY(open_host_proc());
     // Before we are visible to anybody inside.
     TRY(sys::cred::set_not_dumpable());
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    TRY(give_pipes(plan.options.stdio, plan.host_uid, plan.host_gid));
+    if (::geteuid() == 0) {
+        TRY(give_pipes(plan.options.stdio, plan.host_uid, plan.host_gid));
+    }
     if (plan.process.oom_score_adj) {
         TRY(sys::write_existing("/proc/self/oom_score_adj",
                                 format("{}", *plan.process.oom_score_adj)));
     }
+    TRY(set_exec_affinity(0, plan.process, AffinityPhase::Initial));
     if (plan.options.cgroup != nullptr) TRY(plan.options.cgroup->join_self());
     // Network and other namespaces may belong to other user namespaces than the container's: they
     // are joined while we still have rights in all of them.
-    if (plan.joined != 0 && ::setns(plan.container_pidfd, static_cast<int>(plan.joined)) != 0) {
+    const bool unprivileged = ::geteuid() != 0;
+    if (plan.join_user && unprivileged) {
+        // Not root here: rights in the others come with the user namespace.
+        const auto all = static_cast<int>(plan.joined | sys::ns::bit(Kind::User));
+        if (::setns(plan.container_pidfd, all) != 0) {
+            return fail_errno("join the namespaces of the container");
+        }
+    } else if (plan.joined != 0 &&
+               ::setns(plan.container_pidfd, static_cast<int>(plan.joined)) != 0) {
         return fail_errno("join the namespaces of the container");
     }
-    if (plan.join_user && ::setns(plan.container_pidfd, CLONE_NEWUSER) != 0) {
+    if (plan.join_user && !unprivileged && ::setns(plan.container_pidfd, CLONE_NEWUSER) != 0) {
         return fail_errno("join the user namespace of the container");
     }
     sys::Cloned cloned =
@@ -154,8 +171,7 @@ Result<int> pid_of(int pidfd) {
 
 Result<Plan> plan_exec(int pidfd, const oci::Process& process, const ExecOptions& options) {
     TRY(check_process(process));
-    Plan plan{process, options, pidfd, TRY(plan_identity(process)), 0, false, 0, 0, {}};
-    plan.rlimits = rlimits_of(process);
+    Plan plan{process, options, pidfd, TRY(plan_identity(process)), 0, false, 0, 0};
     const int pid = TRY(pid_of(pidfd));
     if (!options.user.empty() || !options.groups.empty()) {
         const sys::RootedDir root = TRY(sys::RootedDir::open(format("/proc/{}/root", pid)));
@@ -196,7 +212,7 @@ Result<Executed> exec(int container_pidfd, const oci::Process& process,
     sys::assert_single_threaded();
     Plan plan = TRY(plan_exec(container_pidfd, process, options));
     sys::SocketPair pair = TRY(sys::make_socketpair(SOCK_SEQPACKET));
-    ChildArgument argument{plan, pair.theirs, pair.ours};
+    ChildArgument argument{plan, pair.theirs, pair.ours, {}};
     const sys::Fd group = options.cgroup == nullptr ? sys::Fd() : TRY(options.cgroup->clone_fd());
     sys::Cloned cloned =
         TRY(sys::clone_process({.cgroup_fd = group.get()}, joiner_in_child, &argument));
@@ -205,10 +221,9 @@ Result<Executed> exec(int container_pidfd, const oci::Process& process,
     Answers answers;
     TRY(hear(pair.ours.get(), answers));
     TRY(joiner.wait());
-    for (const sys::cred::Rlimit& limit : plan.rlimits) {
-        TRY(sys::cred::set_rlimit(answers.process.pid(), limit));
-    }
-    TRY(send_start(pair.ours.get()));
+    TRY(set_exec_affinity(answers.process.pid(), process, AffinityPhase::Final));
+    TRY(tune_process(answers.process.pid(), process));
+    TRY(send_start(pair.ours.get(), options.on_listener));
     Executed executed;
     executed.pid = answers.process.pid();
     executed.pidfd = TRY(sys::open_pidfd(executed.pid));

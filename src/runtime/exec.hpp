@@ -16,7 +16,10 @@ struct ExecOptions {
     const sys::cgroup::Cgroup* cgroup = nullptr;  // of the container
     std::string seccomp_bpf;                      // of the container; empty: none
     unsigned seccomp_flags = 0;
-    bool die_with_parent = false;  // as in CreateOptions
+    const oci::Linux* linux = nullptr;  // of the container: personality and memory policy
+    OnListener on_listener;             // as of start()
+    bool die_with_parent = false;       // as in CreateOptions, as the next
+    unsigned preserved_fds = 0;
 };
 
 struct Executed {

@@ -4,6 +4,8 @@
 #include "json/codec.hpp"
 #include "runtime/commands.hpp"
 #include "runtime/exec.hpp"
+#include "runtime/listener.hpp"
+#include "runtime/mount_plan.hpp"
 #include "runtime/seccomp_cache.hpp"
 #include "runtime/seccomp_profile.hpp"
 #include "runtime/terminal.hpp"
@@ -61,6 +63,8 @@ Result<oci::Process> make_process(const Args& args, const oci::Spec& spec) {
     if (args.has("cwd")) process.cwd = args.get("cwd");
     for (const std::string& entry : args.all("env")) process.env.push_back(entry);
     if (args.has("no-new-privs")) process.no_new_privileges = true;
+    if (args.has("apparmor")) process.apparmor_profile = args.get("apparmor");
+    if (args.has("process-label")) process.selinux_label = args.get("process-label");
     for (const std::string& cap : args.all("cap")) {
         if (!process.capabilities) process.capabilities.emplace();
         process.capabilities->bounding.push_back(cap);
@@ -79,29 +83,39 @@ Result<oci::Process> make_process(const Args& args, const oci::Spec& spec) {
     return process;
 }
 
-Result<void> refuse_flags(const Args& args) {
-    for (const char* name : {"process-label", "apparmor", "cgroup"}) {
-        if (!args.get(name).empty())
-            return fail(Code::NotImplemented, "--{} is not supported", name);
+// The container's group, or the one that --cgroup names below it.
+Result<sys::cgroup::Cgroup> group_of(const Args& args, const State& state) {
+    if (state.cgroup_path.empty()) {
+        if (!args.has("cgroup")) return sys::cgroup::Cgroup();
+        return fail(Code::InvalidArgument, "--cgroup: container '{}' has no control group",
+                    state.id);
     }
-    if (args.has("preserve-fds") && args.get("preserve-fds") != "0") {
-        return fail(Code::NotImplemented, "--preserve-fds is not supported");
+    const std::string below = args.get("cgroup");
+    if (below.find(':') != std::string::npos) {
+        return fail(Code::NotImplemented, "--cgroup '{}': a controller is not supported", below);
     }
-    return {};
+    const std::string path =
+        below.empty() ? state.cgroup_path : state.cgroup_path + clean_path(below);
+    return TRY_CONTEXT(sys::cgroup::Cgroup::open(path), "join '{}'", path);
 }
 
 }  // namespace
 
 Result<int> exec_command(const Containers& containers, const Words& words) {
     const Args args = TRY(parse_args(words, kExecFlags));
-    TRY(refuse_flags(args));
+    const unsigned preserved = TRY(preserved_fds(args));
     if (args.rest.empty()) return fail(Code::InvalidArgument, "exec: a container id is needed");
     const Inspection container = TRY(containers.inspect(args.rest[0]));
-    if (container.status != Status::Running) {
+    if (container.status == Status::Paused && !args.has("ignore-paused")) {
+        return fail(Code::Conflict,
+                    "cannot exec in a paused container (use --ignore-paused to override)");
+    }
+    if (container.status != Status::Running && container.status != Status::Paused) {
         return fail(Code::Conflict, "cannot exec in a {} container", to_text(container.status));
     }
-    const oci::Spec spec = TRY(load_spec(container.state.bundle));
-    const oci::Process process = TRY(make_process(args, spec));
+    const oci::Spec spec = TRY(containers.spec_of(container.state.id));
+    oci::Process process = TRY(make_process(args, spec));
+    for (std::string& entry : listen_environment()) process.env.push_back(std::move(entry));
     const bool detach = args.has("detach");
     const std::string console_socket = args.get("console-socket");
     if (process.terminal && detach && console_socket.empty()) {
@@ -114,8 +128,11 @@ Result<int> exec_command(const Containers& containers, const Words& words) {
         options.seccomp_bpf = TRY(cached_filter(containers.filters(), *spec.linux->seccomp));
         options.seccomp_flags = TRY(seccomp_flags_of(*spec.linux->seccomp));
     }
-    const auto cgroup = TRY(sys::cgroup::Cgroup::open(container.state.cgroup_path));
-    options.cgroup = &cgroup;
+    const auto cgroup = TRY(group_of(args, container.state));
+    if (cgroup) options.cgroup = &cgroup;
+    options.linux = spec.linux ? &*spec.linux : nullptr;
+    options.preserved_fds = preserved;
+    options.on_listener = listener_sender(spec, container.state);
     const sys::Fd pidfd = TRY(sys::open_pidfd(container.state.pid));
     if (live_start_time(container.state.pid) != container.state.pid_start_time) {
         return fail(Code::NotFound, "container not running");

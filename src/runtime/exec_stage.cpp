@@ -64,8 +64,14 @@ void set_capabilities(const ExecStage& stage) noexcept {
 
 void load_filter(const ExecStage& stage) noexcept {
     if (stage.bpf == nullptr) return;
-    const int error = sys::seccomp::load_in_child(stage.bpf, stage.bpf_size, stage.bpf_flags);
-    if (error != 0) give_up(stage, error, "load system call filter");
+    const int listener = sys::seccomp::load_in_child(stage.bpf, stage.bpf_size, stage.bpf_flags);
+    if (listener < 0) give_up(stage, -listener, "load system call filter");
+    if ((stage.bpf_flags & sys::seccomp::kNewListener) == 0) return;
+    Report report;
+    report.kind = ReportKind::Listener;
+    if (!send_descriptor_in_child(stage.report_fd, report, listener)) {
+        give_up(stage, errno, "send the listener of the system call filter");
+    }
 }
 
 void reset_signals() noexcept {
@@ -87,8 +93,9 @@ void execute_in_child(const ExecStage& stage) noexcept {
     if (stage.die_with_parent && ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) {
         give_up(stage, errno, "set the death signal");
     }
-    // Nothing but 0, 1 and 2 reaches the program, whatever was opened on the way.
-    if (::syscall(SYS_close_range, 3U, ~0U, kCloseRangeCloexec) != 0) {
+    // Nothing but 0, 1, 2 and what was asked for reaches the program, whatever was opened on the
+    // way.
+    if (::syscall(SYS_close_range, 3U + stage.preserved_fds, ~0U, kCloseRangeCloexec) != 0) {
         give_up(stage, errno, "close descriptors");
     }
     if (stage.no_new_privileges) load_filter(stage);

@@ -18,6 +18,7 @@ struct ExecStage {
     unsigned bpf_flags = 0;
     bool no_new_privileges = false;
     bool die_with_parent = false;
+    unsigned preserved_fds = 0;  // from 3 up
     sys::cred::CapSet effective = 0;
     sys::cred::CapSet permitted = 0;
     sys::cred::CapSet inheritable = 0;

@@ -2,7 +2,11 @@
 
 #include "json/value.hpp"
 #include "runtime/commands.hpp"
+#include "runtime/mount_plan.hpp"
+#include "runtime/seccomp_profile.hpp"
+#include "runtime/tuning.hpp"
 #include "sys/credentials.hpp"
+#include "sys/seccomp.hpp"
 
 namespace coffer::runtime {
 
@@ -11,59 +15,76 @@ namespace {
 using json::Array;
 using json::Object;
 
-Array names(std::initializer_list<const char*> list) {
+template <class Names>
+Array names(const Names& list) {
     Array array;
-    for (const char* name : list) array.emplace_back(name);
+    for (const auto& name : list) array.emplace_back(name);
     return array;
+}
+Array names(std::initializer_list<const char*> list) {
+    return names<std::initializer_list<const char*>>(list);
+}
+
+Object enabled(bool yes) {
+    return {{"enabled", yes}};
+}
+
+Object seccomp() {
+    Array supported;
+    for (const std::string_view flag : seccomp_flag_names()) {
+        oci::LinuxSeccomp one;
+        one.flags = {std::string(flag)};
+        unsigned bits = seccomp_flags_of(one).value_or(0);
+        // This one means something beside a listener only.
+        if ((bits & sys::seccomp::kWaitKillableRecv) != 0) bits |= sys::seccomp::kNewListener;
+        if (sys::seccomp::flags_supported(bits)) supported.emplace_back(flag);
+    }
+    return {
+        {"enabled", true},
+        {"actions", names(seccomp_action_names())},
+        {"operators", names(seccomp_operator_names())},
+        {"archs", names({"SCMP_ARCH_X86", "SCMP_ARCH_X32", "SCMP_ARCH_X86_64", "SCMP_ARCH_ARM",
+                         "SCMP_ARCH_AARCH64"})},
+        {"knownFlags", names(seccomp_flag_names())},
+        {"supportedFlags", std::move(supported)},
+    };
+}
+
+Object linux_part() {
+    Array capabilities;
+    for (unsigned n = 0; n <= sys::cred::last_capability(); ++n) {
+        capabilities.emplace_back(sys::cred::capability_name(n));
+    }
+    return {
+        {"namespaces", names({"cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"})},
+        {"capabilities", std::move(capabilities)},
+        {"cgroup",
+         Object{
+             {"v1", true}, {"v2", true}, {"systemd", true}, {"systemdUser", true}, {"rdma", true}}},
+        {"seccomp", seccomp()},
+        {"apparmor", enabled(true)},
+        {"selinux", enabled(true)},
+        {"memoryPolicy",
+         Object{{"modes", names(memory_policy_modes())}, {"flags", names(memory_policy_flags())}}},
+        {"intelRdt", enabled(false)},
+        {"mountExtensions", Object{{"idmap", enabled(true)}}},
+        {"netDevices", enabled(true)},
+    };
 }
 
 }  // namespace
 
 Result<int> features_command(const Containers&, const Words& words) {
     if (!words.empty()) return fail(Code::InvalidArgument, "features takes no arguments");
-    Array capabilities;
-    for (unsigned n = 0; n <= sys::cred::last_capability(); ++n) {
-        capabilities.emplace_back(sys::cred::capability_name(n));
-    }
-    const Array options =
-        names({"async",     "atime",       "bind",        "defaults",    "dev",    "diratime",
-               "exec",      "idmap",       "newinstance", "noatime",     "nodev",  "nodiratime",
-               "noexec",    "nosuid",      "nosymfollow", "private",     "ratime", "rbind",
-               "rdev",      "rdiratime",   "relatime",    "rexec",       "ridmap", "rnoatime",
-               "rnodev",    "rnodiratime", "rnoexec",     "rnosuid",     "ro",     "rprivate",
-               "rro",       "rrw",         "rshared",     "rslave",      "rsuid",  "runbindable",
-               "rw",        "shared",      "slave",       "strictatime", "suid",   "symfollow",
-               "unbindable"});
-    const Object cgroup{
-        {"v1", true}, {"v2", true}, {"systemd", false}, {"systemdUser", false}, {"rdma", false}};
-    const Object seccomp{
-        {"enabled", true},
-        {"actions",
-         names({"SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS",
-                "SCMP_ACT_KILL_THREAD", "SCMP_ACT_LOG", "SCMP_ACT_TRACE", "SCMP_ACT_TRAP"})},
-        {"operators", names({"SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_LE",
-                             "SCMP_CMP_LT", "SCMP_CMP_MASKED_EQ", "SCMP_CMP_NE"})},
-        {"archs", names({"SCMP_ARCH_X86", "SCMP_ARCH_X32", "SCMP_ARCH_X86_64", "SCMP_ARCH_ARM",
-                         "SCMP_ARCH_AARCH64"})},
-        {"knownFlags", names({"SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
-                              "SECCOMP_FILTER_FLAG_LOG"})},
+    const Object document{
+        {"ociVersionMin", "1.0.0"},
+        {"ociVersionMax", oci::kRuntimeSpecVersion},
+        {"hooks", names({"prestart", "createRuntime", "createContainer", "startContainer",
+                         "poststart", "poststop"})},
+        {"mountOptions", names(mount_options())},
+        {"linux", linux_part()},
+        {"annotations", Object{{"org.opencontainers.runc.checkpoint.enabled", "false"}}},
     };
-    const Object mount_extensions{{"idmap", Object{{"enabled", true}}}};
-    const Object linux{
-        {"namespaces", names({"cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"})},
-        {"capabilities", capabilities},
-        {"cgroup", cgroup},
-        {"seccomp", seccomp},
-        {"apparmor", Object{{"enabled", false}}},
-        {"selinux", Object{{"enabled", false}}},
-        {"intelRdt", Object{{"enabled", false}}},
-        {"mountExtensions", mount_extensions},
-    };
-    const Object document{{"ociVersionMin", "1.0.0"},
-                          {"ociVersionMax", "1.3.0"},
-                          {"hooks", Array{}},
-                          {"mountOptions", options},
-                          {"linux", linux}};
     fmt::print("{}\n", json::write(document, {.indent = 4}));
     return 0;
 }

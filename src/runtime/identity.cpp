@@ -41,8 +41,8 @@ Result<Identity> plan_identity(const oci::Process& process) {
 
 Result<void> drop_in_child(const Identity& identity) {
     // A session keyring of its own; the caller's keys stay with the caller.
-    if (::syscall(SYS_keyctl, kJoinSessionKeyring, nullptr) < 0 && errno != ENOSYS &&
-        errno != EPERM) {
+    if (identity.own_keyring && ::syscall(SYS_keyctl, kJoinSessionKeyring, nullptr) < 0 &&
+        errno != ENOSYS && errno != EPERM) {
         return fail_errno("create session keyring");
     }
     ::umask(static_cast<mode_t>(identity.umask));

@@ -15,7 +15,8 @@ struct Identity {
     sys::cred::Capabilities capabilities;
     std::uint32_t umask = 0022;
     bool no_new_privileges = false;
-    unsigned scopes = 0;  // of sys::landlock
+    unsigned scopes = 0;      // of sys::landlock
+    bool own_keyring = true;  // a session keyring of its own
 };
 Result<Identity> plan_identity(const oci::Process& process);
 

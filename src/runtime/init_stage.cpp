@@ -18,11 +18,14 @@
 #include <csignal>
 
 #include "runtime/exec_stage.hpp"
+#include "runtime/hooks.hpp"
 #include "runtime/inside.hpp"
+#include "runtime/labels.hpp"
 #include "runtime/launch.hpp"
 #include "runtime/program.hpp"
 #include "runtime/sync.hpp"
 #include "runtime/talk.hpp"
+#include "runtime/tuning.hpp"
 
 namespace coffer::runtime {
 
@@ -70,6 +73,18 @@ Result<int> wait_for_start(int sync_fd, int listener_fd) {
     return channel;
 }
 
+// The caller's hooks run meanwhile; the result is our pid as it sees us.
+Result<int> await_hooks(int sync_fd) {
+    Report report;
+    report.kind = ReportKind::Hooks;
+    TRY(send_report(sync_fd, report));
+    const auto proceed = TRY(receive_report(sync_fd));
+    if (!proceed || proceed->report.kind != ReportKind::Proceed) {
+        return fail(Code::Cancelled, "the caller has gone");
+    }
+    return proceed->report.pid;
+}
+
 Result<void> report_ready(int sync_fd, Inside& inside) {
     Report report;
     if (inside.terminal) {
@@ -96,23 +111,61 @@ Result<void> run_init(InitArgument& argument, Channel& channel) {
     TRY(set_names(spec));
     if (launch.new_network) TRY(sys::ns::loopback_up());
 
-    Inside inside = TRY(enter_rootfs_in_child(
-        {spec, launch.mounts, argument.trees.mounts, launch.options.stdio,
-         launch.identity ? launch.identity->ids.uid : 0, bool(launch.userns)}));
+    int own_pid = 0;  // as the caller sees us
+    InsideRequest request{spec,
+                          launch.mounts,
+                          argument.trees.mounts,
+                          launch.options.stdio,
+                          launch.identity ? launch.identity->ids.uid : 0,
+                          bool(launch.userns) && !launch.userns_first,
+                          argument.trees.mask_folder,
+                          launch.options.no_pivot,
+                          {},
+                          {}};
+    if (spec.hooks || launch.options.move_devices) {
+        request.with_mounts = [&]() -> Result<void> {
+            own_pid = TRY(await_hooks(sync_fd));
+            return {};
+        };
+    }
+    if (spec.hooks) {
+        request.before_pivot = [&] {
+            return run_hooks(
+                "createContainer", spec.hooks->create_container,
+                hook_state(spec, launch.options.id, launch.options.bundle, own_pid, "creating"));
+        };
+    }
+    Inside inside = TRY(enter_rootfs_in_child(request));
     std::optional<Program> program;
     if (spec.process) program = TRY(prepare_program(*spec.process, launch.identity->ids.uid));
     TRY(report_ready(sync_fd, inside));
     std::vector<int> kept = {sync_fd};
+    for (unsigned i = 0; i < launch.options.preserved_fds; ++i) {
+        kept.push_back(static_cast<int>(3 + i));
+    }
+    if (launch.host_proc) kept.push_back(launch.host_proc.get());
     if (listener_fd >= 0) kept.push_back(listener_fd);
     TRY(close_all_but(std::move(kept)));
 
     channel.fd = TRY(wait_for_start(sync_fd, listener_fd));
     if (!program) return fail(Code::InvalidArgument, "cannot start a container without process");
-    TRY(drop_in_child(*launch.identity));
+    TRY(tune_self_in_child(*spec.linux));
     const std::string failure = "exec " + program->path;
     ExecStage stage = exec_stage_of(*launch.identity, *program, launch.options.seccomp_bpf,
                                     launch.seccomp_flags, channel.fd, failure);
     stage.die_with_parent = launch.options.die_with_parent;
+    stage.preserved_fds = launch.options.preserved_fds;
+    if (spec.hooks) {
+        TRY(run_hooks_in_child(
+            spec.hooks->start_container,
+            hook_state(spec, launch.options.id, launch.options.bundle, own_pid, "created"),
+            *launch.identity, stage));
+    }
+    if (launch.host_proc) {
+        TRY(set_label_in_child(launch.host_proc, *spec.process));
+        launch.host_proc.reset();
+    }
+    TRY(drop_in_child(*launch.identity));
     execute_in_child(stage);
 }
 

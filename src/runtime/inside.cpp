@@ -55,8 +55,8 @@ Result<void> mount_cgroups(const Fd& target, const MountPlan& plan, std::vector<
     const sys::cgroup::Layout& layout = sys::cgroup::host_layout();
     const std::uint64_t flags = plan.attributes.set;
     if (layout.version == 2) {
-        const Fd mount =
-            trees.empty() ? TRY(m::create("cgroup2", {}, flags, "cgroup2")) : std::move(trees[0]);
+        const Fd mount = trees.empty() ? TRY(m::create("cgroup2", plan.options, flags, "cgroup2"))
+                                       : std::move(trees[0]);
         return m::attach(mount.get(), target.get());
     }
     const Fd folder = TRY(m::create("tmpfs", {{"mode", "0755"}}, flags & ~m::kReadOnly, "cgroup"));
@@ -117,6 +117,7 @@ Result<void> mount_inside(const RootedDir& root, const MountPlan& plan, std::vec
         case MountKind::Dev:
         case MountKind::Tmpfs:
         case MountKind::Devpts:
+        case MountKind::Other:
             break;
     }
     return fail(Code::Internal, "'{}' is not made inside", plan.destination);
@@ -140,13 +141,14 @@ Result<Fd> find_protected(const RootedDir& root, const Fd& proc, const std::stri
     return found;
 }
 
-Result<void> protect_paths(const RootedDir& root, const Fd& proc, const oci::Linux& linux) {
+Result<void> protect_paths(const RootedDir& root, const Fd& proc, const oci::Linux& linux,
+                           const std::string& mask_folder) {
     for (const std::string& path : linux.masked_paths) {
         const Fd target = TRY_CONTEXT(find_protected(root, proc, path), "mask '{}'", path);
         if (!target) continue;
         struct stat status {};
         if (::fstat(target.get(), &status) != 0) return fail_errno("mask '{}'", path);
-        const char* mask = S_ISDIR(status.st_mode) ? kMaskFolder : kMaskFile;
+        const std::string mask = mask_folder + (S_ISDIR(status.st_mode) ? kMaskFolder : kMaskFile);
         const Fd tree = TRY(m::clone_tree(AT_FDCWD, mask, Depth::One));
         TRY_CONTEXT(m::attach(tree.get(), target.get()), "mask '{}'", path);
     }
@@ -196,13 +198,15 @@ Result<Inside> enter_rootfs_in_child(const InsideRequest& request) {
     } else {
         TRY(take_stdio_in_child(root, request.stdio));
     }
-    // Before /proc/sys becomes read-only.
+    if (request.with_mounts) TRY(request.with_mounts());
+    // Those of devices that were moved in exist now; /proc/sys may become read-only next.
     if (!request.spec.linux->sysctl.empty()) {
-        if (!proc) return fail(Code::InvalidArgument, "sysctls need a mount of /proc");
+        if (!proc) return fail(Code::InvalidArgument, "linux.sysctl needs a mount of /proc");
         TRY(write_sysctls_in_child(proc.get(), request.spec.linux->sysctl));
     }
-    TRY(protect_paths(root, proc, *request.spec.linux));
-    TRY(m::pivot_to_working_folder());
+    if (request.before_pivot) TRY(request.before_pivot());
+    TRY(protect_paths(root, proc, *request.spec.linux, request.mask_folder));
+    TRY(request.no_pivot ? m::move_working_folder_to_root() : m::pivot_to_working_folder());
     if (!request.spec.linux->rootfs_propagation.empty()) {
         TRY(set_root_propagation(request.spec.linux->rootfs_propagation));
     }

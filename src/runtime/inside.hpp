@@ -3,6 +3,8 @@
 // parameters, the masks, and the change of root. See rootfs.hpp for the stage's half. Runs in
 // container init.
 
+#include <functional>
+
 #include "runtime/rootfs.hpp"
 #include "runtime/terminal.hpp"
 
@@ -15,6 +17,12 @@ struct InsideRequest {
     const Stdio& stdio;
     std::uint32_t uid = 0;     // of the process
     bool locked_root = false;  // the tree came through into another user namespace
+    std::string mask_folder;   // SourceTrees
+    bool no_pivot = false;     // CreateOptions
+    // Each may be empty. Both with the container's mounts made and the host's still in reach; the
+    // second with the kernel parameters set.
+    std::function<Result<void>()> with_mounts;
+    std::function<Result<void>()> before_pivot;
 };
 
 struct Inside {

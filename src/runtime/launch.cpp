@@ -1,10 +1,12 @@
 #include "runtime/launch.hpp"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include "runtime/seccomp_profile.hpp"
 #include "runtime/spec_check.hpp"
 #include "runtime/talk.hpp"
+#include "sys/file.hpp"
 #include "sys/landlock.hpp"
 #include "sys/seccomp.hpp"
 
@@ -31,6 +33,12 @@ sys::ns::IdMaps to_maps(const std::vector<oci::LinuxIdMapping>& mappings) {
     return maps;
 }
 
+// The ids that exist inside, as themselves: who is inside names them so.
+sys::ns::IdMaps from_inside(sys::ns::IdMaps maps) {
+    for (sys::ns::IdMap& map : maps) map.outside = map.inside;
+    return maps;
+}
+
 Result<sys::Fd> borrow(int fd) {
     sys::Fd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
     if (!copy) return fail_errno("duplicate descriptor {}", fd);
@@ -54,7 +62,20 @@ Result<void> plan_user_namespace(Launch& launch) {
         }
         launch.userns = TRY(sys::ns::create_user(context.uids, context.gids));
     }
-    if (!launch.userns) return {};
+    if (!launch.userns) {
+        if (::geteuid() != 0) {
+            return fail(Code::Forbidden,
+                        "linux.namespaces: without root on the host a user namespace is needed");
+        }
+        context.unprivileged = sys::ns::in_user_namespace();
+        if (context.unprivileged) {
+            const std::string uids = TRY(sys::read_file("/proc/self/uid_map"));
+            const std::string gids = TRY(sys::read_file("/proc/self/gid_map"));
+            context.uids = from_inside(TRY(sys::ns::parse_maps(uids)));
+            context.gids = from_inside(TRY(sys::ns::parse_maps(gids)));
+        }
+        return {};
+    }
     const sys::Fd ours = TRY(sys::ns::open_self(Kind::User));
     if (TRY(sys::ns::same(ours.get(), launch.userns.get()))) {
         launch.userns.reset();
@@ -64,6 +85,14 @@ Result<void> plan_user_namespace(Launch& launch) {
         sys::ns::UserMaps maps = TRY(sys::ns::maps_of(launch.userns.get()));
         context.uids = std::move(maps.uids);
         context.gids = std::move(maps.gids);
+    }
+    if (::geteuid() != 0) {
+        launch.userns_first = true;
+        context.unprivileged = true;
+        // Ids are the container's wherever the stage names one.
+        context.uids = from_inside(std::move(context.uids));
+        context.gids = from_inside(std::move(context.gids));
+        return {};
     }
     context.user_namespace = true;
     context.root_uid = TRY_CONTEXT(sys::ns::map_id(context.uids, 0), "root of the container");
@@ -84,7 +113,16 @@ Result<bool> shares_with_us(const Launch& launch, Kind kind) {
 
 // sysfs belongs to who owns the network namespace: a new one is the container's.
 Result<bool> owns_network(const Launch& launch) {
-    if (!launch.userns || launch.new_network) return true;
+    if (launch.new_network) return true;
+    if (!launch.userns) {
+        if (!launch.context.unprivileged || !launch.joins.empty()) {
+            return !launch.context.unprivileged;
+        }
+        const sys::Fd network = TRY(sys::ns::open_self(Kind::Network));
+        const sys::Fd owner = TRY(sys::ns::owner_of(network.get()));
+        const sys::Fd ours = TRY(sys::ns::open_self(Kind::User));
+        return sys::ns::same(owner.get(), ours.get());
+    }
     for (const auto& [kind, fd] : launch.joins) {
         if (kind != Kind::Network) continue;
         const sys::Fd owner = TRY(sys::ns::owner_of(fd.get()));
@@ -128,7 +166,7 @@ Result<void> plan_seccomp(Launch& launch) {
 Result<void> set_ids(Launch& launch, sys::cred::Ids ids) {
     launch.host_uid = ids.uid;
     launch.host_gid = ids.gid;
-    if (launch.userns) {
+    if (launch.userns && !launch.userns_first) {
         launch.host_uid =
             TRY_CONTEXT(sys::ns::map_id(launch.context.uids, ids.uid), "user of the process");
         launch.host_gid =
@@ -145,7 +183,7 @@ Result<void> plan_process(Launch& launch) {
     const oci::Process& process = *launch.spec.process;
     launch.identity = TRY(plan_identity(process));
     TRY(set_ids(launch, launch.identity->ids));
-    launch.rlimits = rlimits_of(process);
+    launch.identity->own_keyring = !launch.options.no_new_keyring;
     // A namespace of its own keeps signals and sockets in already; scopes would only part the
     // container from what is executed in it later, which is in no domain of ours.
     unsigned& scopes = launch.identity->scopes;
@@ -167,7 +205,10 @@ Result<Launch> plan_launch(const oci::Spec& spec, const CreateOptions& options) 
     if (options.overlay && options.overlay->lower_dirs.empty()) {
         return fail(Code::InvalidArgument, "an overlay without layers");
     }
-    Launch launch{spec, options, {}, {}, 0, false, {}, {}, {}, 0, 0, {}, 0};
+    if (!spec.linux->net_devices.empty() && !options.move_devices) {
+        return fail(Code::NotImplemented, "linux.netDevices is not supported");
+    }
+    Launch launch{spec, options, {}, false, {}, 0, false, {}, {}, {}, 0, 0, 0, {}};
     launch.context.bundle = options.bundle;
     TRY(plan_user_namespace(launch));
     TRY(plan_namespaces(launch));

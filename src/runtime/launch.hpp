@@ -18,7 +18,9 @@ struct Launch {
     const oci::Spec& spec;
     const CreateOptions& options;
 
-    sys::Fd userns;                                        // empty: the caller's
+    sys::Fd userns;  // empty: the caller's
+    // We may do nothing outside of it: the stage enters it first. Else it is entered last.
+    bool userns_first = false;
     std::vector<std::pair<sys::ns::Kind, sys::Fd>> joins;  // but for the user namespace
     std::uint64_t new_namespaces = 0;                      // of ns::bit(), without user
     bool new_network = false;
@@ -27,8 +29,8 @@ struct Launch {
     std::optional<Identity> identity;  // empty: the spec has no process
     std::uint32_t host_uid = 0;        // of the process, for what the host must own for it
     std::uint32_t host_gid = 0;
-    std::vector<sys::cred::Rlimit> rlimits;
     unsigned seccomp_flags = 0;
+    sys::Fd host_proc;  // of labels.hpp, opened by the stage where it is needed
 };
 // Checks the spec (spec_check.hpp) and opens namespaces; makes a user namespace where asked.
 Result<Launch> plan_launch(const oci::Spec& spec, const CreateOptions& options);

@@ -9,13 +9,11 @@
 #include <csignal>
 #include <cstring>
 
-#include "base/rollback.hpp"
-#include "base/time.hpp"
 #include "json/codec.hpp"
-#include "runtime/seccomp_cache.hpp"
-#include "runtime/terminal.hpp"
+#include "runtime/hooks.hpp"
+#include "runtime/listener.hpp"
+#include "runtime/making.hpp"
 #include "sys/clone.hpp"
-#include "sys/process.hpp"
 
 namespace coffer::runtime {
 
@@ -24,58 +22,26 @@ namespace {
 constexpr std::size_t kSpecLimit = 16U << 20U;
 constexpr std::chrono::seconds kDeathLimit{10};
 
-// systemd's "slice:prefix:name" is for a cgroup driver that we do not have.
-Result<std::string> cgroup_path(const oci::Spec& spec, const std::string& id) {
-    const std::string path = spec.linux ? spec.linux->cgroups_path : std::string();
-    if (path.empty()) return "/coffer-oci/" + id;
-    if (path.find(':') != std::string::npos) {
-        return fail(Code::NotImplemented, "the systemd cgroup path '{}' is not supported", path);
-    }
-    return path;
-}
-
-// Made with a container and kept for it, or undone.
-struct Making {
-    StateFolder folder;
-    State state;
-    sys::cgroup::Cgroup cgroup;
-    Created created;
-    bool kept = false;
-
-    explicit Making(StateFolder made) : folder(std::move(made)) {}
-    ~Making() {
-        if (kept) return;
-        if (created.pidfd) {
-            sys::Process(created.pid, std::move(created.pidfd)).reset();
-        }
-        cgroup = {};
-        ignore(folder.remove(), "the error that brought us here matters more");
-    }
-    Making(Making&&) = default;
-    Making& operator=(Making&&) = delete;
-    Making(const Making&) = delete;
-    Making& operator=(const Making&) = delete;
-};
-
-// The live process of a container, or why there is none.
-Result<sys::Fd> open_process(const Inspection& container) {
-    const State& state = container.state;
-    if (container.status == Status::Stopped || container.status == Status::Creating) {
-        return fail(Code::NotFound, "container not running");
-    }
-    sys::Fd pidfd = TRY(sys::open_pidfd(state.pid));
-    // Opened before the second look: from here on it cannot be another process.
-    if (live_start_time(state.pid) != state.pid_start_time) {
-        return fail(Code::NotFound, "container not running");
-    }
-    return pidfd;
-}
-
 Result<void> send_signal(int pidfd, int signal) {
     if (::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0) != 0) {
         return fail_errno("send signal {}", signal);
     }
     return {};
+}
+
+void stop(const State& state) {
+    if (const auto pidfd = open_init({state, Status::Running})) {
+        ignore(send_signal(pidfd->get(), SIGKILL), "it may have ended");
+    }
+}
+
+// What a failure asks for: the container is stopped, its removal is the caller's.
+Result<void> run_poststart_hooks(const oci::Spec& spec, const State& state) {
+    if (!spec.hooks || spec.hooks->poststart.empty()) return {};
+    auto done = run_hooks("poststart", spec.hooks->poststart,
+                          hook_state(spec, state.id, state.bundle, state.pid, "running"));
+    if (!done) stop(state);
+    return done;
 }
 
 Result<void> wait_for_death(const State& state) {
@@ -89,55 +55,30 @@ Result<void> wait_for_death(const State& state) {
     return {};
 }
 
-Result<Making> make(const Containers& containers, const ContainerRequest& request, Stdio stdio,
-                    int listener_fd, StateFolder folder) {
-    oci::Spec spec = TRY(load_spec(request.bundle));
-    if (spec.process && spec.process->terminal && request.console_socket.empty()) {
-        // Programs ask for it as soon as they run.
-        spec.process->console_size = own_window_size();
-    }
-    Making making(std::move(folder));
-    State& state = making.state;
-    state.id = request.id;
-    state.bundle = request.bundle;
-    state.oci_version = spec.oci_version;
-    state.created = to_rfc3339(now());
-    state.annotations = spec.annotations;
-    if (spec.root) {
-        state.rootfs = spec.root->path.starts_with('/') ? spec.root->path
-                                                        : request.bundle + "/" + spec.root->path;
-    }
-    state.cgroup_path = TRY(cgroup_path(spec, request.id));
-    // Before anything is made that somebody would have to find and remove after a crash.
-    TRY(making.folder.save(state));
-
-    CreateOptions options;
-    options.id = request.id;
-    options.bundle = request.bundle;
-    options.stdio = stdio;
-    options.start_listener_fd = listener_fd;
-    if (spec.linux && spec.linux->seccomp) {
-        options.seccomp_bpf = TRY(cached_filter(containers.filters(), *spec.linux->seccomp));
-    }
-    const sys::cgroup::Limits limits = TRY(limits_of(spec));
-    making.cgroup = TRY(sys::cgroup::Cgroup::create(state.cgroup_path, limits));
-    options.cgroup = &making.cgroup;
-    making.created = TRY(runtime::create(spec, options));
-    state.pid = making.created.pid;
-    state.pid_start_time = live_start_time(state.pid).value_or(0);
-    TRY(making.folder.save(state));
-    if (making.created.console && !request.console_socket.empty()) {
-        TRY(send_console(request.console_socket, making.created.console.get()));
-        making.created.console.reset();
-    }
-    if (!request.pid_file.empty()) TRY(write_pid_file(request.pid_file, state.pid));
-    return making;
-}
-
 }  // namespace
 
-Result<oci::Spec> load_spec(const std::string& bundle) {
-    const std::string path = bundle + "/config.json";
+Result<sys::Fd> open_init(const Inspection& container) {
+    const State& state = container.state;
+    if (container.status == Status::Stopped || container.status == Status::Creating) {
+        return fail(Code::NotFound, "container not running");
+    }
+    sys::Fd pidfd = TRY(sys::open_pidfd(state.pid));
+    // Opened before the second look: from here on it cannot be another process.
+    if (live_start_time(state.pid) != state.pid_start_time) {
+        return fail(Code::NotFound, "container not running");
+    }
+    return pidfd;
+}
+
+Result<sys::cgroup::Cgroup> open_cgroup(const State& state) {
+    if (state.cgroup_path.empty()) {
+        return fail(Code::NotFound, "container '{}' has no control group of its own", state.id);
+    }
+    return sys::cgroup::Cgroup::open(state.cgroup_path);
+}
+
+Result<oci::Spec> load_spec(const std::string& folder) {
+    const std::string path = folder + "/config.json";
     auto text = sys::read_regular_file(AT_FDCWD, path, kSpecLimit);
     if (!text && text.error().sys_errno == ENOENT) {
         return fail(Code::NotFound, "JSON specification file {} not found", path);
@@ -185,21 +126,19 @@ std::optional<int> parse_signal(std::string_view text) {
 }
 
 Result<void> Containers::create(const ContainerRequest& request) const {
-    StateFolder folder = TRY(StateFolder::create(root_, request.id));
+    StateFolder folder = TRY(claim_folder(settings_, request.id));
     const auto listener = sys::listen_unix(folder.start_socket(), 0600, SOCK_SEQPACKET);
     if (!listener) {
         ignore(folder.remove(), "the socket's error matters more");
         return fail(listener.error());
     }
-    const Stdio inherited{STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
-    Making making = TRY(make(*this, request, inherited, listener->get(), std::move(folder)));
-    making.kept = true;
-    making.cgroup.release();
+    Making making = TRY(make(*this, request, listener->get(), std::move(folder)));
+    making.keep();
     return {};
 }
 
 Result<void> Containers::start(const std::string& id) const {
-    const StateFolder folder = TRY(StateFolder::open(root_, id));
+    const StateFolder folder = TRY(StateFolder::open(settings_.root, id));
     const State state = TRY(folder.load());
     const Status status = status_of(state, folder.path());
     if (status == Status::Stopped) {
@@ -208,35 +147,38 @@ Result<void> Containers::start(const std::string& id) const {
     if (status != Status::Created) {
         return fail(Code::Conflict, "cannot start an already {} container", to_text(status));
     }
-    auto started = start_over_socket(folder.start_socket());
+    const oci::Spec spec = TRY(load_spec(folder.path()));
+    auto started =
+        start_over_socket(folder.start_socket(), listener_sender(spec, state, "created"));
     ::unlink(folder.start_socket().c_str());
-    return started;
+    if (!started) {
+        stop(state);
+        return started;
+    }
+    return run_poststart_hooks(spec, state);
 }
 
 Result<Created> Containers::run(const ContainerRequest& request) const {
-    StateFolder folder = TRY(StateFolder::create(root_, request.id));
-    const Stdio inherited{STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
-    Making making = TRY(make(*this, request, inherited, -1, std::move(folder)));
-    TRY(runtime::start(making.created));
-    making.kept = true;
-    making.cgroup.release();
-    return std::move(making.created);
+    StateFolder folder = TRY(claim_folder(settings_, request.id));
+    Making making = TRY(make(*this, request, -1, std::move(folder)));
+    TRY(runtime::start(making.created, listener_sender(making.spec, making.state, "created")));
+    TRY(run_poststart_hooks(making.spec, making.state));
+    return making.keep();
 }
 
 Result<Inspection> Containers::inspect(const std::string& id) const {
     Inspection container;
-    container.state = TRY(load_state(root_, id));
+    container.state = TRY(load_state(settings_.root, id));
     container.status = status_of(container.state, folder_of(id));
-    if (container.status == Status::Running) {
-        const auto group = sys::cgroup::Cgroup::open(container.state.cgroup_path);
-        if (group && TRY(group->is_frozen())) container.status = Status::Paused;
-    }
+    if (container.status != Status::Running) return container;
+    const auto group = open_cgroup(container.state);
+    if (group && TRY(group->is_frozen())) container.status = Status::Paused;
     return container;
 }
 
 Result<std::vector<Inspection>> Containers::list() const {
     std::vector<Inspection> all;
-    for (const std::string& id : TRY(list_ids(root_))) {
+    for (const std::string& id : TRY(list_ids(settings_.root))) {
         auto container = inspect(id);
         if (container) all.push_back(*std::move(container));
     }
@@ -245,61 +187,54 @@ Result<std::vector<Inspection>> Containers::list() const {
 
 Result<void> Containers::kill(const std::string& id, int signal, Whom whom) const {
     const Inspection container = TRY(inspect(id));
-    if (whom == Whom::All) {
-        const auto group = TRY(sys::cgroup::Cgroup::open(container.state.cgroup_path));
-        return group.signal_all(signal);
+    const auto group = open_cgroup(container.state);
+    if (whom == Whom::All && group) {
+        TRY(group->signal_all(signal));
+    } else if (whom == Whom::Init || container.status != Status::Stopped) {
+        const sys::Fd pidfd = TRY(open_init(container));
+        TRY(send_signal(pidfd.get(), signal));
     }
-    const sys::Fd pidfd = TRY(open_process(container));
-    TRY(send_signal(pidfd.get(), signal));
-    // cgroup v1 lets nobody die who is frozen.
-    if (signal == SIGKILL && container.status == Status::Paused) {
-        return TRY(sys::cgroup::Cgroup::open(container.state.cgroup_path)).thaw();
-    }
+    // A frozen process dies once it is thawed.
+    if (signal == SIGKILL && container.status == Status::Paused) return group->thaw();
     return {};
 }
 
-Result<void> Containers::pause(const std::string& id) const {
-    const StateFolder locked = TRY(StateFolder::open(root_, id));
-    const Inspection container = TRY(inspect(id));
-    if (container.status != Status::Running) return fail(Code::Conflict, "container not running");
-    return TRY(sys::cgroup::Cgroup::open(container.state.cgroup_path)).freeze();
-}
-
-Result<void> Containers::resume(const std::string& id) const {
-    const StateFolder locked = TRY(StateFolder::open(root_, id));
-    const Inspection container = TRY(inspect(id));
-    if (container.status != Status::Paused) return fail(Code::Conflict, "container not paused");
-    return TRY(sys::cgroup::Cgroup::open(container.state.cgroup_path)).thaw();
-}
-
 Result<void> Containers::remove(const std::string& id, Force force) const {
-    auto opened = StateFolder::open(root_, id);
+    auto opened = StateFolder::open(settings_.root, id);
     if (!opened && opened.error().code == Code::NotFound && force == Force::Yes) return {};
     StateFolder folder = TRY(std::move(opened));
-    const State state = TRY(folder.load());
+    auto loaded = folder.load();
+    if (!loaded && force == Force::Yes) {
+        // Nothing in it can be trusted but its name.
+        loaded = State{.id = id};
+    }
+    const State state = TRY(std::move(loaded));
     const Status status = status_of(state, folder.path());
     if (status == Status::Running && force == Force::No) {
         return fail(Code::Conflict, "cannot delete container {} that is not stopped: {}", id,
-                    to_text(status));
+                    to_text(TRY(inspect(id)).status));
     }
     if (status == Status::Running || status == Status::Created) {
-        const sys::Fd pidfd = TRY(open_process({state, status}));
+        const sys::Fd pidfd = TRY(open_init({state, status}));
         TRY(send_signal(pidfd.get(), SIGKILL));
-        if (const auto group = sys::cgroup::Cgroup::open(state.cgroup_path)) {
-            ignore(group->thaw(), "it was hardly frozen; else it does not die, which is told");
+        if (const auto group = open_cgroup(state)) {
+            ignore(group->thaw(), "without a freezer nothing is frozen");
         }
         TRY(wait_for_death(state));
     }
-    if (!state.cgroup_path.empty()) {
-        auto group = sys::cgroup::Cgroup::open(state.cgroup_path);
-        if (group) TRY(group->remove());
-    }
-    return folder.remove();
+    const auto spec = load_spec(folder.path());
+    TRY(destroy(settings_, std::move(folder), state));
+    if (spec) run_poststop_hooks(*spec, hook_state(*spec, id, state.bundle, 0, "stopped"));
+    return {};
 }
 
 Result<std::vector<int>> Containers::pids(const std::string& id) const {
     const Inspection container = TRY(inspect(id));
-    return TRY(sys::cgroup::Cgroup::open(container.state.cgroup_path)).pids();
+    return TRY(open_cgroup(container.state)).pids();
+}
+
+Result<oci::Spec> Containers::spec_of(const std::string& id) const {
+    return load_spec(folder_of(id));
 }
 
 }  // namespace coffer::runtime

@@ -5,11 +5,14 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 
+#include "base/log.hpp"
 #include "base/time.hpp"
 #include "json/value.hpp"
 #include "runtime/commands.hpp"
 #include "sys/memfd.hpp"
+#include "sys/namespace.hpp"
 
 namespace {
 
@@ -24,28 +27,85 @@ const std::vector<Flag> kGlobalFlags = {
     {"version", 'v', false},
     {"help", 'h', false},
     {"systemd-cgroup", '\0', false},
+    {"cgroup-manager", '\0', true},
     {"criu", '\0', true},
     {"rootless", '\0', true},
 };
 
+struct Journal {
+    coffer::sys::Fd file;  // empty: standard error
+    bool json = false;
+};
+Journal& journal() {
+    static Journal only;
+    return only;
+}
+
 // Engines read the last error of the log to tell their users.
-void log_error(const Args& args, const std::string& message) {
-    std::string line;
+void write_record(coffer::log::Level level, std::string_view message) {
     const std::string time = coffer::to_rfc3339_short(coffer::now());
-    if (args.get("log-format") == "json") {
+    const char* name = coffer::log::to_text(level);
+    std::string line;
+    if (journal().json) {
         line = coffer::json::write(
-                   coffer::json::Object{{"level", "error"}, {"msg", message}, {"time", time}}) +
+                   coffer::json::Object{{"level", name}, {"msg", message}, {"time", time}}) +
                "\n";
     } else {
-        line = coffer::format("time=\"{}\" level=error msg={}\n", time,
+        line = coffer::format("time=\"{}\" level={} msg={}\n", time, name,
                               coffer::json::write(message, {coffer::json::Escape::Plain}));
     }
-    if (args.has("log")) {
-        const auto file =
-            coffer::sys::open_file(args.get("log"), O_WRONLY | O_CREAT | O_APPEND, 0644);
-        if (file) coffer::ignore(coffer::sys::write_all(file->get(), line), "nobody left to tell");
+    const int fd = journal().file ? journal().file.get() : STDERR_FILENO;
+    coffer::ignore(coffer::sys::write_all(fd, line), "nobody left to tell");
+}
+
+coffer::Result<void> open_journal(const Args& args) {
+    const std::string form = args.get("log-format");
+    if (!form.empty() && form != "text" && form != "json") {
+        return coffer::fail(coffer::Code::InvalidArgument, "unknown log-format \"{}\"", form);
     }
-    fmt::print(stderr, "{}\n", message);
+    journal().json = form == "json";
+    if (!args.get("log").empty()) {
+        journal().file =
+            TRY(coffer::sys::open_file(args.get("log"), O_WRONLY | O_CREAT | O_APPEND, 0644));
+    }
+    coffer::log::set_writer(write_record);
+    if (args.has("debug")) coffer::log::set_level(coffer::log::Level::Debug);
+    return {};
+}
+
+// runc's words: a boolean, or "auto", which asks who we are.
+coffer::Result<bool> is_rootless(const Args& args) {
+    const std::string word = args.has("rootless") ? args.get("rootless") : "auto";
+    if (word == "true") return true;
+    if (word == "false") return false;
+    if (word == "auto") return ::geteuid() != 0 || coffer::sys::ns::in_user_namespace();
+    return coffer::fail(coffer::Code::InvalidArgument,
+                        "invalid boolean value \"{}\" for --rootless", word);
+}
+
+coffer::Result<coffer::runtime::CgroupManager> cgroup_manager(const Args& args) {
+    using coffer::runtime::CgroupManager;
+    const std::string word = args.get("cgroup-manager");
+    if (word == "systemd" || (word.empty() && args.has("systemd-cgroup"))) {
+        return CgroupManager::Systemd;
+    }
+    if (word.empty() || word == "cgroupfs") return CgroupManager::Files;
+    if (word == "disabled") return CgroupManager::Disabled;
+    return coffer::fail(coffer::Code::InvalidArgument,
+                        "--cgroup-manager \"{}\" is not cgroupfs, systemd or disabled", word);
+}
+
+coffer::Result<coffer::runtime::Settings> settings_of(const Args& args) {
+    coffer::runtime::Settings settings;
+    settings.rootless = TRY(is_rootless(args));
+    settings.cgroups = TRY(cgroup_manager(args));
+    settings.root = "/run/coffer-oci";
+    const char* runtime_dir = std::getenv("XDG_RUNTIME_DIR");  // NOLINT(concurrency-mt-unsafe)
+    if (settings.rootless && runtime_dir != nullptr && *runtime_dir != '\0') {
+        settings.root = coffer::format("{}/coffer-oci", runtime_dir);
+    }
+    if (args.has("root")) settings.root = args.get("root");
+    return settings;
 }
 
 // Their processes show our program to those of a container.
@@ -66,21 +126,11 @@ coffer::Result<int> run(const Args& args, char* const* argv) {
             coffer::runtime::command_help());
         return 0;
     }
-    if (args.has("systemd-cgroup")) {
-        return coffer::fail(Code::NotImplemented,
-                            "--systemd-cgroup is not supported: use cgroupfs");
-    }
     if (args.has("criu")) return coffer::fail(Code::NotImplemented, "--criu is not supported");
-    if (args.get("rootless") == "true") {
-        return coffer::fail(Code::NotImplemented, "--rootless is not supported");
-    }
-    const std::string form = args.get("log-format");
-    if (!form.empty() && form != "text" && form != "json") {
-        return coffer::fail(Code::InvalidArgument, "unknown log-format \"{}\"", form);
-    }
     if (makes_processes(args.rest[0])) TRY(coffer::sys::run_from_sealed_copy(argv));
-    const coffer::runtime::Containers containers(args.has("root") ? args.get("root")
-                                                                  : "/run/coffer-oci");
+    TRY(open_journal(args));
+    LOG_DEBUG("command {}", args.rest[0]);
+    const coffer::runtime::Containers containers(TRY(settings_of(args)));
     return coffer::runtime::run_command(
         containers, args.rest[0], coffer::runtime::Words(args.rest.begin() + 1, args.rest.end()));
 }
@@ -92,6 +142,8 @@ int main(int argc, char** argv) {
     for (int fd = 0; fd < 3; ++fd) {
         if (::fcntl(fd, F_GETFD) < 0) static_cast<void>(::open("/dev/null", O_RDWR));  // NOLINT
     }
+    // A hook, a client or an agent that does not listen is an error of its write.
+    static_cast<void>(std::signal(SIGPIPE, SIG_IGN));
     const auto args =
         coffer::runtime::parse_args(std::vector<std::string>(argv + 1, argv + argc), kGlobalFlags);
     if (!args) {
@@ -100,7 +152,8 @@ int main(int argc, char** argv) {
     }
     const auto status = run(*args, argv);
     if (status) return *status;
-    log_error(*args, status.error().message);
+    if (journal().file) write_record(coffer::log::Level::Error, status.error().message);
+    fmt::print(stderr, "{}\n", status.error().message);
     // What a program run by exec can hardly have meant.
     return !args->rest.empty() && args->rest[0] == "exec" ? 255 : 1;
 }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "sys/cgroup.hpp"
+
 namespace coffer::runtime {
 
 namespace {
@@ -77,6 +79,12 @@ bool take_flag(MountPlan& plan, std::string_view option) {
     return false;
 }
 
+// v1 hierarchies, and groups of the host bound in, exist already: there is nothing to choose.
+bool takes_options(MountKind kind) {
+    if (kind == MountKind::CgroupBind) return false;
+    return kind != MountKind::Cgroup || sys::cgroup::host_layout().version == 2;
+}
+
 Result<void> take_options(MountPlan& plan, const oci::Mount& mount, bool bind) {
     for (const std::string& option : mount.options) {
         if (option == "bind" || option == "rbind") {
@@ -91,8 +99,8 @@ Result<void> take_options(MountPlan& plan, const oci::Mount& mount, bool bind) {
                    std::find(std::begin(kWithoutEffect), std::end(kWithoutEffect), option) !=
                        std::end(kWithoutEffect)) {
             continue;
-        } else if (bind || option == "tmpcopyup" || option == "remount" || option == "sync" ||
-                   option == "dirsync" || option == "mand") {
+        } else if (bind || option == "tmpcopyup" || option == "remount" ||
+                   !takes_options(plan.kind)) {
             return fail(Code::InvalidArgument, "mount '{}': option '{}' is not supported",
                         mount.destination, option);
         } else if (const auto parts = cut(option, "=")) {
@@ -112,7 +120,7 @@ sys::ns::IdMaps to_maps(const std::vector<oci::LinuxIdMapping>& mappings) {
 
 // Ids given to a file system that the stage makes are the container's; the stage is outside.
 Result<void> map_option_ids(MountPlan& plan, const MountContext& context) {
-    if (!context.user_namespace) return {};
+    if (!context.user_namespace && !context.unprivileged) return {};
     bool has_uid = false;
     bool has_gid = false;
     for (auto option = plan.options.begin(); option != plan.options.end();) {
@@ -158,8 +166,11 @@ Result<MountKind> kind_of(const oci::Mount& mount, const std::string& destinatio
     if (mount.type == "cgroup" || mount.type == "cgroup2") {
         return context.private_cgroups ? MountKind::Cgroup : MountKind::CgroupBind;
     }
-    return fail(Code::InvalidArgument, "mount '{}': type '{}' is not supported", destination,
-                mount.type);
+    if (mount.type.empty() || mount.type.find('/') != std::string::npos || mount.type == "none") {
+        return fail(Code::InvalidArgument, "mount '{}': type '{}' is not supported", destination,
+                    mount.type);
+    }
+    return MountKind::Other;
 }
 
 bool made_inside(MountKind kind) {
@@ -183,6 +194,12 @@ Result<MountPlan> plan_mount(const oci::Mount& mount, const MountContext& contex
     plan.kind = TRY(kind_of(mount, plan.destination, bind, context));
     plan.inside = made_inside(plan.kind);
     TRY(take_options(plan, mount, bind));
+    if (!bind) {
+        // A new mount is a tree of one.
+        const Attributes& all = plan.recursive_attributes;
+        plan.attributes.set = (plan.attributes.set & ~all.clear) | all.set;
+    }
+    plan.type = mount.type;
     plan.source = mount.source;
     if (plan.kind == MountKind::Bind && !bind) {
         // The host's sysfs, with what is mounted in it, for who cannot have one of its own.
@@ -223,6 +240,22 @@ Result<MountPlan> plan_mount(const oci::Mount& mount, const MountContext& contex
 
 }  // namespace
 
+std::vector<std::string> mount_options() {
+    std::vector<std::string> names = {"bind", "rbind", "idmap", "ridmap", "tmpcopyup", "copyup"};
+    for (const std::string_view name : kWithoutEffect) names.emplace_back(name);
+    for (const Flag& flag : kFlags) {
+        names.emplace_back(flag.name);
+        names.push_back(format("r{}", flag.name));
+    }
+    for (const auto& [name, propagation] : kPropagations) {
+        names.emplace_back(name);
+        names.push_back(format("r{}", name));
+    }
+    std::sort(names.begin(), names.end());
+    names.erase(std::unique(names.begin(), names.end()), names.end());
+    return names;
+}
+
 std::string clean_path(std::string_view path) {
     std::vector<std::string> kept;
     for (std::string& part : split(path, '/')) {
@@ -245,7 +278,12 @@ Result<std::vector<MountPlan>> plan_mounts(const oci::Spec& spec, const MountCon
     std::vector<MountPlan> plans;
     plans.reserve(spec.mounts.size());
     for (const oci::Mount& mount : spec.mounts) {
-        plans.push_back(TRY(plan_mount(mount, context)));
+        MountPlan plan = TRY(plan_mount(mount, context));
+        const std::string& label = spec.linux->mount_label;
+        const bool labelled = plan.kind == MountKind::Dev || plan.kind == MountKind::Tmpfs ||
+                              plan.kind == MountKind::Devpts || plan.kind == MountKind::Mqueue;
+        if (labelled && !label.empty()) plan.options.emplace_back("context", label);
+        plans.push_back(std::move(plan));
     }
     const auto covers_dev = [](const MountPlan& plan) { return plan.destination == "/dev"; };
     if (std::none_of(plans.begin(), plans.end(), covers_dev)) {

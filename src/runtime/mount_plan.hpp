@@ -17,6 +17,7 @@ enum class MountKind : std::uint8_t {
     Dev,  // the tmpfs on /dev, with device nodes
     Tmpfs,
     Devpts,
+    Other,  // any other file system, made with the rights of who starts the container
     // The rest is made inside: they show the namespaces of who mounts them.
     Proc,
     Sysfs,
@@ -30,13 +31,14 @@ struct MountPlan {
     // Made by container init. Also a bind below such a mount, from a tree that the stage opened.
     bool inside = false;
     std::string destination;  // absolute, without "." and ".." and double slashes
+    std::string type;         // of Other
     std::string source;
     sys::mount::Options options;  // of the file system
     sys::mount::Attributes attributes;
     sys::mount::Attributes recursive_attributes;  // rro and friends
     sys::mount::Depth depth = sys::mount::Depth::One;
     sys::mount::Depth propagation_depth = sys::mount::Depth::One;
-    bool copy_up = false;    // an empty source gets what the image has at the destination
+    bool copy_up = false;    // an empty source, or a tmpfs, gets what the image has at its place
     bool id_mapped = false;  // by these maps; when empty, by the container's user namespace
     sys::mount::Depth id_map_depth = sys::mount::Depth::One;
     sys::ns::IdMaps uids;
@@ -53,12 +55,18 @@ struct MountContext {
     bool user_namespace = false;
     bool owns_network = false;     // sysfs can be mounted
     bool private_cgroups = false;  // a cgroup namespace of its own
-    std::uint32_t root_uid = 0;    // the host's ids of the container's root
+    // The mounts are made from inside the user namespace, by somebody who is not root on the host:
+    // no device nodes, nothing id-mapped, no locked copies.
+    bool unprivileged = false;
+    std::uint32_t root_uid = 0;  // the host's ids of the container's root
     std::uint32_t root_gid = 0;
     sys::ns::IdMaps uids;
     sys::ns::IdMaps gids;
     std::string bundle;
 };
+
+// What `options` of a mount may hold besides the options of its file system; for `features`.
+std::vector<std::string> mount_options();
 
 Result<std::vector<MountPlan>> plan_mounts(const oci::Spec& spec, const MountContext& context);
 

@@ -19,11 +19,14 @@ Result<void> add_memory(const oci::LinuxMemory& memory, Limits& limits) {
     const auto given = [](const std::optional<std::int64_t>& value) {
         return value.value_or(0) == 0 ? std::nullopt : value;
     };
+    if (memory.use_hierarchy && !*memory.use_hierarchy)
+        return unsupported("memory.useHierarchy=false");
     limits.memory = given(memory.limit);
     limits.memory_swap = given(memory.swap);
     limits.memory_reservation = given(memory.reservation);
     limits.memory_swappiness = memory.swappiness;
     limits.disable_oom_killer = memory.disable_oom_killer;
+    limits.memory_check_usage = memory.check_before_update.value_or(false);
     return {};
 }
 
@@ -116,7 +119,16 @@ Result<Limits> limits_of(const oci::LinuxResources& resources) {
             limits.net_priorities.emplace_back(priority.name, priority.priority);
         }
     }
-    if (!resources.rdma.empty()) return unsupported("rdma");
+    for (const auto& [device, rdma] : resources.rdma) {
+        std::vector<std::string> values;
+        if (rdma.hca_handles) values.push_back(format("hca_handle={}", *rdma.hca_handles));
+        if (rdma.hca_objects) values.push_back(format("hca_object={}", *rdma.hca_objects));
+        if (device.empty() || device.find_first_of(" \n") != std::string::npos || values.empty()) {
+            return fail(Code::InvalidArgument,
+                        "linux.resources.rdma: device '{}' needs a plain name and a limit", device);
+        }
+        limits.rdma.emplace_back(device, join(values, " "));
+    }
     limits.unified.assign(resources.unified.begin(), resources.unified.end());
     TRY(add_devices(resources.devices, limits));
     return limits;

@@ -42,7 +42,11 @@ TEST(Resources, what_cannot_be_applied_is_an_error) {
     EXPECT_FALSE(limits_of(kernel));
     oci::LinuxResources rdma;
     rdma.rdma["mlx5"] = {};
-    EXPECT_FALSE(limits_of(rdma));
+    EXPECT_FALSE(limits_of(rdma)) << "no limit";
+    rdma.rdma["mlx5"].hca_objects = 7;
+    const auto limits = limits_of(rdma);
+    ASSERT_TRUE(limits);
+    EXPECT_EQ(limits->rdma.at(0).second, "hca_object=7");
     oci::LinuxResources device;
     device.devices = {{true, "char", 1, 3, "r"}};
     EXPECT_FALSE(limits_of(device));

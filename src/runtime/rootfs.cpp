@@ -24,6 +24,11 @@ using sys::mount::Depth;
 using sys::mount::Propagation;
 namespace m = sys::mount;
 
+std::string root_path(const RootfsRequest& request) {
+    const std::string& path = request.spec.root->path;
+    return path.starts_with('/') ? path : request.context.bundle + "/" + path;
+}
+
 // A layer: read-only, and with the container's ids where there is a user namespace.
 Result<Fd> open_layer(const std::string& path, int userns_fd, std::uint64_t flags) {
     Fd tree = TRY(m::clone_tree(AT_FDCWD, path, Depth::One));
@@ -110,6 +115,12 @@ Result<bool> is_file(int fd) {
     return !S_ISDIR(status.st_mode);
 }
 
+// What is new is private.
+Result<void> set_propagation(const Fd& mount, const MountPlan& plan) {
+    if (plan.attributes.propagation == Propagation::Private) return {};
+    return m::set_attributes(mount.get(), {.propagation = plan.attributes.propagation}, Depth::One);
+}
+
 // tmpfs takes the mode of the folder it covers unless one is given.
 Result<void> mount_tmpfs(const sys::RootedDir& root, const MountPlan& plan) {
     m::Options options = plan.options;
@@ -122,7 +133,8 @@ Result<void> mount_tmpfs(const sys::RootedDir& root, const MountPlan& plan) {
         options.emplace_back("mode", format("{:o}", status.st_mode & 07777U));
     }
     const Fd target = TRY(make_target(root, plan.destination, TargetKind::Folder));
-    const Fd mount = TRY(m::create("tmpfs", options, plan.attributes.set & ~m::kReadOnly, "tmpfs"));
+    const Fd mount = TRY(m::create("tmpfs", options, plan.attributes.set & ~m::kReadOnly,
+                                   plan.source.empty() ? "tmpfs" : plan.source));
     if (plan.copy_up && covered) {
         if (::fstat(mount.get(), &status) != 0) return fail_errno("stat");
         TRY_CONTEXT(copy_up(covered->get(), mount.get()), "fill it");
@@ -131,7 +143,8 @@ Result<void> mount_tmpfs(const sys::RootedDir& root, const MountPlan& plan) {
             return fail_errno("set mode");
         }
     }
-    return m::attach(mount.get(), target.get());
+    TRY(m::attach(mount.get(), target.get()));
+    return set_propagation(mount, plan);
 }
 
 // The mount of the volume is still ours alone, so a read-only one can be opened for the copy.
@@ -149,7 +162,9 @@ Result<void> mount_from_stage(const RootfsRequest& request, const sys::RootedDir
     if (plan.kind == MountKind::Dev) {
         const Fd target = TRY(make_plain_folder(root, plan.destination));
         const Fd mount = TRY(make_dev(request.spec, plan, request.context));
-        return m::attach(mount.get(), target.get());
+        TRY(m::attach(mount.get(), target.get()));
+        if (request.context.unprivileged) TRY(bind_devices(mount, request.spec));
+        return {};
     }
     if (plan.kind == MountKind::Tmpfs) return mount_tmpfs(root, plan);
     if (plan.kind == MountKind::Devpts) {
@@ -158,6 +173,12 @@ Result<void> mount_from_stage(const RootfsRequest& request, const sys::RootedDir
         options.emplace_back("newinstance", "");
         const Fd mount = TRY(m::create("devpts", options, plan.attributes.set, "devpts"));
         return m::attach(mount.get(), target.get());
+    }
+    if (plan.kind == MountKind::Other) {
+        const Fd target = TRY(make_target(root, plan.destination, TargetKind::Folder));
+        const Fd mount = TRY(m::create(plan.type, plan.options, plan.attributes.set, plan.source));
+        TRY(m::attach(mount.get(), target.get()));
+        return set_propagation(mount, plan);
     }
     const bool file = TRY(is_file(trees[0].get()));
     const Fd target =
@@ -188,8 +209,9 @@ Result<void> prepare_inside_target(const RootfsRequest& request, const sys::Root
 }
 
 // What masked paths are covered with: nothing of the image, and nothing that the container could
-// write to. On the stage's own view of the host's /dev, which nobody needs any more.
-Result<void> place_masks() {
+// write to. On the stage's own view of the host's /dev, of which nobody needs more than the nodes,
+// and those for createContainer hooks only.
+Result<std::string> place_masks() {
     const Fd masks =
         TRY(m::create("tmpfs", {{"mode", "0755"}, {"size", "4k"}, {"nr_inodes", "8"}}, 0, "mask"));
     if (::mkdirat(masks.get(), "folder", 0555) != 0) return fail_errno("create mask");
@@ -198,8 +220,13 @@ Result<void> place_masks() {
                           {.set = m::kReadOnly | m::kNoSuid | m::kNoDev | m::kNoExec,
                            .propagation = Propagation::Private},
                           Depth::One));
-    const Fd place = TRY(sys::open_file("/dev", O_PATH | O_DIRECTORY));
-    return m::attach(masks.get(), place.get());
+    for (const std::string folder : {"/dev/shm", "/dev/mqueue", "/dev"}) {
+        const auto place = sys::open_file(folder, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+        if (!place) continue;
+        TRY(m::attach(masks.get(), place->get()));
+        return folder;
+    }
+    return fail(Code::NotFound, "the host has no folder '/dev'");
 }
 
 }  // namespace
@@ -212,13 +239,14 @@ Result<SourceTrees> open_sources(const RootfsRequest& request) {
         }
         trees.upper = TRY(open_layer(overlay->upper_dir, request.userns_fd, 0));
     } else {
-        const std::string& path = request.spec.root->path;
-        trees.root = TRY_CONTEXT(
-            m::clone_tree(AT_FDCWD,
-                          path.starts_with('/') ? path : request.context.bundle + "/" + path,
-                          Depth::Recursive),
-            "root file system");
-        TRY(m::set_attributes(trees.root.get(), {.propagation = Propagation::Private},
+        trees.root = TRY_CONTEXT(m::clone_tree(AT_FDCWD, root_path(request), Depth::Recursive),
+                                 "root file system");
+        // What the host mounts below the root shows in the container only where that is asked for;
+        // what the container mounts never shows on the host.
+        const std::string& kind = request.spec.linux->rootfs_propagation;
+        const bool follows = kind.ends_with("slave") || kind.ends_with("shared");
+        TRY(m::set_attributes(trees.root.get(),
+                              {.propagation = follows ? Propagation::Slave : Propagation::Private},
                               Depth::Recursive));
     }
     for (const MountPlan& plan : request.mounts) {
@@ -233,7 +261,10 @@ Result<SourceTrees> open_sources(const RootfsRequest& request) {
 }
 
 Result<Fd> assemble(const RootfsRequest& request, SourceTrees& trees) {
-    const Fd place = TRY(sys::open_file(request.context.bundle, O_PATH | O_DIRECTORY));
+    // On the root's own path, where hooks look for it; the host's root would be covered by itself.
+    const bool on_itself = trees.root && clean_path(root_path(request)) != "/";
+    const Fd place = TRY(sys::open_file(on_itself ? root_path(request) : request.context.bundle,
+                                        O_PATH | O_DIRECTORY));
     std::optional<sys::cred::MappedFsIds> ids;
     if (request.context.user_namespace) {
         ids.emplace(
@@ -265,7 +296,7 @@ Result<Fd> assemble(const RootfsRequest& request, SourceTrees& trees) {
         TRY(m::set_attributes(root.get(), {.set = m::kReadOnly}, Depth::One));
     }
     ids.reset();
-    TRY(place_masks());
+    trees.mask_folder = TRY(place_masks());
     return root;
 }
 

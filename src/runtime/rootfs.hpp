@@ -24,6 +24,7 @@ struct SourceTrees {
     sys::Fd upper;                // its parent: diff/ and work/ must share a mount
     sys::Fd root;                 // instead of layers
     std::vector<std::vector<sys::Fd>> mounts;
+    std::string mask_folder;  // of the host's, out of the container's sight; set by assemble()
 };
 Result<SourceTrees> open_sources(const RootfsRequest& request);
 
@@ -38,9 +39,9 @@ Result<sys::Fd> make_target(const sys::RootedDir& root, const std::string& path,
 // The same for a folder that must not be reached through any link: /proc, /sys, /dev.
 Result<sys::Fd> make_plain_folder(const sys::RootedDir& root, const std::string& path);
 
-// Where the stage puts, out of the container's sight, what paths are masked with: an empty file
-// and an empty folder on a read-only file system.
-inline constexpr const char* kMaskFile = "/dev/file";
-inline constexpr const char* kMaskFolder = "/dev/folder";
+// What paths are masked with, below SourceTrees::mask_folder: an empty file and an empty folder on
+// a read-only file system.
+inline constexpr const char* kMaskFile = "/file";
+inline constexpr const char* kMaskFolder = "/folder";
 
 }  // namespace coffer::runtime

@@ -1,5 +1,7 @@
 #include "runtime/seccomp_profile.hpp"
 
+#include <algorithm>
+
 namespace coffer::runtime {
 
 namespace {
@@ -16,6 +18,7 @@ constexpr std::pair<std::string_view, Action> kActions[] = {
     {"SCMP_ACT_TRAP", Action::Trap},
     {"SCMP_ACT_TRACE", Action::Trace},
     {"SCMP_ACT_LOG", Action::Log},
+    {"SCMP_ACT_NOTIFY", Action::Notify},
 };
 
 constexpr std::pair<std::string_view, Compare> kCompares[] = {
@@ -39,6 +42,13 @@ auto find(const Table& table, const std::string& name, std::string_view what)
         if (name == known) return value;
     }
     return fail(Code::InvalidArgument, "seccomp {} '{}' is not supported", what, name);
+}
+
+template <class Table>
+std::vector<std::string_view> names_of(const Table& table) {
+    std::vector<std::string_view> names;
+    for (const auto& entry : table) names.push_back(entry.first);
+    return names;
 }
 
 Result<std::optional<std::uint16_t>> to_error(const std::optional<std::uint32_t>& number) {
@@ -74,10 +84,26 @@ Result<sys::seccomp::Profile> to_profile(const oci::LinuxSeccomp& seccomp) {
     return profile;
 }
 
+bool uses_listener(const oci::LinuxSeccomp& seccomp) {
+    return std::any_of(seccomp.syscalls.begin(), seccomp.syscalls.end(),
+                       [](const auto& call) { return call.action == "SCMP_ACT_NOTIFY"; });
+}
+
 Result<unsigned> seccomp_flags_of(const oci::LinuxSeccomp& seccomp) {
     unsigned flags = 0;
     for (const std::string& name : seccomp.flags) flags |= TRY(find(kFlags, name, "flag"));
+    if (uses_listener(seccomp)) flags |= sys::seccomp::kNewListener;
     return flags;
+}
+
+std::vector<std::string_view> seccomp_action_names() {
+    return names_of(kActions);
+}
+std::vector<std::string_view> seccomp_operator_names() {
+    return names_of(kCompares);
+}
+std::vector<std::string_view> seccomp_flag_names() {
+    return names_of(kFlags);
 }
 
 }  // namespace coffer::runtime

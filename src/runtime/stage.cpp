@@ -16,6 +16,7 @@
 
 #include <csignal>
 
+#include "runtime/labels.hpp"
 #include "runtime/launch.hpp"
 #include "runtime/sync.hpp"
 #include "runtime/terminal.hpp"
@@ -56,10 +57,27 @@ Result<void> make_time_namespace(const Launch& launch) {
 
 Result<void> join_namespaces(const Launch& launch) {
     for (const auto& [kind, fd] : launch.joins) TRY(sys::ns::enter(fd.get(), kind));
-    if (!launch.userns) return {};
+    if (!launch.userns || launch.userns_first) return {};
     TRY(sys::ns::enter(launch.userns.get(), Kind::User));
     // The namespaces made next are to be owned by the container's root.
     return sys::ns::become_root();
+}
+
+// Then we are its root, and everything made from here on belongs to it.
+Result<void> enter_user_namespace_first(const Launch& launch) {
+    TRY(sys::ns::enter(launch.userns.get(), Kind::User));
+    TRY(sys::ns::become_root());
+    // Our /proc files are ours again: the clocks of a time namespace are set through one.
+    if (::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0) return fail_errno("set dumpable");
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    return {};
+}
+
+Result<void> own_mount_namespace() {
+    if (::unshare(static_cast<int>(sys::ns::bit(Kind::Mount))) != 0) {
+        return fail_errno("create mount namespace");
+    }
+    return sys::mount::isolate_propagation();
 }
 
 // In the working folder, which is the root file system: its passwd and group files are whole now.
@@ -72,17 +90,20 @@ Result<void> look_up_user(Launch& launch) {
 }
 
 Result<void> run_stage(Launch& launch, sys::Fd& sync) {
-    TRY(sys::cred::set_not_dumpable());
+    if (launch.spec.process && wants_label(*launch.spec.process)) {
+        launch.host_proc = TRY(open_host_proc());
+    }
+    if (!launch.userns_first) TRY(sys::cred::set_not_dumpable());
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::umask(0);  // what is made in the image has the modes that are given, not the caller's
     if (launch.spec.process) TRY(set_oom_score(launch.spec.process->oom_score_adj));
+    if (launch.userns_first) TRY(enter_user_namespace_first(launch));
     const RootfsRequest request{launch.spec, launch.options, launch.context, launch.mounts,
-                                launch.userns.get()};
+                                launch.userns_first ? -1 : launch.userns.get()};
+    // The trees are the host's; who is not root there opens them in a copy that is theirs.
+    if (launch.userns_first) TRY(own_mount_namespace());
     SourceTrees trees = TRY(open_sources(request));
-    if (::unshare(static_cast<int>(sys::ns::bit(Kind::Mount))) != 0) {
-        return fail_errno("create mount namespace");
-    }
-    TRY(sys::mount::isolate_propagation());
+    if (!launch.userns_first) TRY(own_mount_namespace());
     {
         const sys::Fd root = TRY(assemble(request, trees));
         if (::fchdir(root.get()) != 0) return fail_errno("enter root file system");

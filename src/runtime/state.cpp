@@ -21,13 +21,18 @@ void describe(json::Fields& f, const State& s) {
     f("rootfs", s.rootfs);
     f("created", s.created);
     f("cgroupPath", s.cgroup_path);
+    f("systemdUnit", s.systemd_unit, json::kOmitEmpty);
     f("owner", s.owner);
+    f("resources", s.resources);
+    f("attendant", s.attendant, json::kOmitEmpty);
+    f("attendantStartTime", s.attendant_start_time, json::kOmitEmpty);
     f("annotations", s.annotations);
 }
 
 namespace {
 
 constexpr std::size_t kStateLimit = 1024 * 1024;
+constexpr std::size_t kConfigLimit = 16U << 20U;
 
 Failure fail_absent(const std::string& id) {
     return fail(Code::NotFound, "container does not exist: '{}'", id);
@@ -104,6 +109,24 @@ Result<StateFolder> StateFolder::open(const std::string& root, const std::string
     return folder;
 }
 
+Result<std::optional<StateFolder>> StateFolder::open_abandoned(const std::string& root,
+                                                               const std::string& id) {
+    TRY(check_id(id));
+    const std::string path = root + "/" + id;
+    if (!sys::exists(path)) return std::optional<StateFolder>();
+    auto lock = sys::FileLock::try_lock(path + "/lock");
+    if (!lock) return std::optional<StateFolder>();  // somebody is at work
+    StateFolder folder(path, *std::move(lock));
+    if (!sys::exists(path + "/lock")) return std::optional<StateFolder>();
+    const State state = TRY(folder.load());
+    const Status status = status_of(state, path);
+    const bool unattended =
+        status == Status::Stopped && state.attendant != 0 &&
+        live_start_time(state.attendant) != std::optional(state.attendant_start_time);
+    if (status != Status::Creating && !unattended) return std::optional<StateFolder>();
+    return std::optional(std::move(folder));
+}
+
 Result<State> StateFolder::load() const {
     return load_from(path_, path_.substr(path_.rfind('/') + 1));
 }
@@ -114,6 +137,12 @@ Result<void> StateFolder::save(const State& state) const {
     TRY(sys::write_file(temporary, json::encode(state), 0600));
     if (::rename(temporary.c_str(), path.c_str()) != 0) return fail_errno("replace '{}'", path);
     return {};
+}
+
+Result<void> StateFolder::keep_config(const std::string& bundle) const {
+    const std::string text =
+        TRY(sys::read_regular_file(AT_FDCWD, bundle + "/config.json", kConfigLimit));
+    return sys::write_file(path_ + "/config.json", text, 0600);
 }
 
 Result<void> StateFolder::remove() {

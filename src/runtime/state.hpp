@@ -5,6 +5,7 @@
 //   <root>/<id>/             0700, made first, removed last
 //     state.json             written to a temporary and renamed: old or new, never half. Not
 //                            synced: no container outlives the machine's restart
+//     config.json            the bundle's as it was at creation: later changes have no effect
 //     start.sock             the container's init listens here until it has been started
 //     lock                   flock(2), held by every command that changes the container
 //   <root>/seccomp/          compiled filters (seccomp_cache.hpp)
@@ -19,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "oci/runtime_spec.hpp"
 #include "sys/fd.hpp"
 #include "sys/file.hpp"
 
@@ -36,7 +38,12 @@ struct State {
     std::uint64_t pid_start_time = 0;  // field 22 of /proc/PID/stat
     std::string created;               // RFC 3339
     std::string cgroup_path;           // empty: none of its own
+    std::string systemd_unit;          // the scope that holds the cgroup; empty: none
     std::uint32_t owner = 0;
+    oci::LinuxResources resources;  // in force: the spec's with all updates
+    // Who waits for it in the foreground and will remove it; 0: nobody.
+    int attendant = 0;
+    std::uint64_t attendant_start_time = 0;
     std::map<std::string, std::string> annotations;
 };
 
@@ -48,6 +55,10 @@ class StateFolder {
   public:
     // Conflict when the id is taken.
     static Result<StateFolder> create(const std::string& root, const std::string& id);
+    // Of a creation that died half-way, or of one whose attendant died before it could remove it:
+    // nobody will ask for its removal. nullopt when there is no such thing.
+    static Result<std::optional<StateFolder>> open_abandoned(const std::string& root,
+                                                             const std::string& id);
     // NotFound when there is no such container.
     static Result<StateFolder> open(const std::string& root, const std::string& id);
 
@@ -55,6 +66,8 @@ class StateFolder {
     std::string start_socket() const { return path_ + "/start.sock"; }
     Result<State> load() const;
     Result<void> save(const State& state) const;
+    // The copy of the bundle's config.json that later commands read.
+    Result<void> keep_config(const std::string& bundle) const;
     Result<void> remove();
 
   private:

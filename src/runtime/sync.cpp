@@ -19,6 +19,23 @@ bool send_report_in_child(int socket, const Report& report) noexcept {
            static_cast<ssize_t>(sizeof report);
 }
 
+bool send_descriptor_in_child(int socket, const Report& report, int fd) noexcept {
+    Report copy = report;
+    iovec part{&copy, sizeof copy};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+    return ::sendmsg(socket, &message, MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof copy);
+}
+
 Report to_report(const Error& error) {
     Report report;
     report.sys_errno = error.sys_errno;

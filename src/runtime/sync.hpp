@@ -4,9 +4,12 @@
 //   caller                stage                     container init
 //     │ <── Failed ────────┤ (anything goes wrong)
 //     │ <── Born(pid) ─────┤ ends
+//     │ <── Hooks ────────────────────────────────────┤ (with hooks or network devices)
+//     │ ── Proceed(pid) ────────────────────────────> │ (those of the caller have run)
 //     │ <── Console + fd ─────────────────────────────┤ (with a terminal)
 //     │ <── Ready ────────────────────────────────────┤
 //     │ ── Start ───────────────────────────────────> │
+//     │ <── Listener + fd ────────────────────────────┤ (with a filter that notifies)
 //     │ <── Failed, or the end of the stream on exec ─┤
 //
 // exec uses Born, Console, Failed and the end of the stream. Reports have a fixed size, so that
@@ -20,11 +23,20 @@
 
 namespace coffer::runtime {
 
-enum class ReportKind : std::uint32_t { Failed = 1, Born, Console, Ready, Start };
+enum class ReportKind : std::uint32_t {
+    Failed = 1,
+    Proceed,
+    Born,
+    Hooks,
+    Console,
+    Ready,
+    Start,
+    Listener,
+};
 
 struct Report {
     ReportKind kind = ReportKind::Failed;
-    std::int32_t pid = 0;        // of Born
+    std::int32_t pid = 0;        // of Born; of Proceed after Hooks: the receiver itself
     std::int32_t sys_errno = 0;  // of Failed
     std::uint32_t code = 0;      // of Failed: coffer::Code
     // The message of Failed; when `append_errno`, the words for sys_errno belong behind it.
@@ -35,6 +47,7 @@ struct Report {
 // Async-signal-safe.
 void set_text(Report& report, const char* text) noexcept;
 bool send_report_in_child(int socket, const Report& report) noexcept;
+bool send_descriptor_in_child(int socket, const Report& report, int fd) noexcept;
 
 Report to_report(const Error& error);
 Error to_error(const Report& report);

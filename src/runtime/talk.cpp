@@ -1,5 +1,7 @@
 #include "runtime/talk.hpp"
 
+#include <sys/socket.h>
+
 #include <optional>
 
 #include "runtime/sync.hpp"
@@ -9,10 +11,24 @@ namespace coffer::runtime {
 
 // The reports of two children may overtake each other, and one that failed must still be known to
 // be reaped: after a failure we read to the end of the stream.
-Result<void> hear(int socket, Answers& answers) {
+Result<void> hear(int socket, Answers& answers, const AtHooks& at_hooks) {
     std::optional<Error> failure;
     bool ready = false;
+    bool hooks = false;
     while (failure || !ready || !answers.process) {
+        if (hooks && answers.process && !failure) {
+            hooks = false;
+            const int pid = answers.process.pid();
+            if (const auto done = at_hooks ? at_hooks(pid) : Result<void>(); done) {
+                Report proceed;
+                proceed.kind = ReportKind::Proceed;
+                proceed.pid = pid;
+                TRY(send_report(socket, proceed));
+            } else {
+                failure = done.error();
+                ::shutdown(socket, SHUT_WR);
+            }
+        }
         auto received = TRY(receive_report(socket));
         if (!received) break;
         switch (received->report.kind) {
@@ -23,13 +39,18 @@ Result<void> hear(int socket, Answers& answers) {
                 answers.process =
                     sys::Process(received->report.pid, TRY(sys::open_pidfd(received->report.pid)));
                 break;
+            case ReportKind::Hooks:
+                hooks = true;
+                break;
             case ReportKind::Console:
                 answers.console = std::move(received->fd);
                 break;
             case ReportKind::Ready:
                 ready = true;
                 break;
+            case ReportKind::Proceed:
             case ReportKind::Start:
+            case ReportKind::Listener:
                 return fail(Code::Internal, "an unexpected report from the child");
         }
     }
@@ -38,23 +59,20 @@ Result<void> hear(int socket, Answers& answers) {
     return {};
 }
 
-Result<void> send_start(int socket) {
+Result<void> send_start(int socket, const OnListener& on_listener) {
     Report start;
     start.kind = ReportKind::Start;
     TRY(send_report(socket, start));
-    const auto answer = TRY(receive_report(socket));
-    if (answer) return fail(to_error(answer->report));
-    return {};
-}
-
-std::vector<sys::cred::Rlimit> rlimits_of(const oci::Process& process) {
-    std::vector<sys::cred::Rlimit> limits;
-    for (const oci::Rlimit& limit : process.rlimits) {
-        if (const auto number = sys::cred::rlimit_number(limit.type)) {
-            limits.push_back({*number, limit.soft, limit.hard});
+    for (;;) {
+        auto answer = TRY(receive_report(socket));
+        if (!answer) return {};
+        if (answer->report.kind != ReportKind::Listener) return fail(to_error(answer->report));
+        if (!on_listener) {
+            return fail(Code::InvalidArgument,
+                        "nobody takes the listener of the system call filter");
         }
+        TRY(on_listener(std::move(answer->fd)));
     }
-    return limits;
 }
 
 ExecStage exec_stage_of(const Identity& identity, const Program& program, const std::string& bpf,

@@ -11,10 +11,13 @@
 
 #include "runtime/create.hpp"
 #include "sys/mount.hpp"
+#include "sys/namespace.hpp"
 
 namespace coffer::runtime {
 
 namespace {
+
+constexpr uid_t kNobody = 65534;
 
 Result<void> check_device(int fd, unsigned major, unsigned minor, const char* path) {
     struct stat status {};
@@ -106,6 +109,8 @@ Result<void> give_pipes(const Stdio& stdio, std::uint32_t uid, std::uint32_t gid
         struct stat status {};
         if (fd < 0) continue;
         if (::fstat(fd, &status) != 0) return fail_errno("stat descriptor {}", fd);
+        // A pipe whose owner has no id in our user namespace stays theirs.
+        if (status.st_uid == kNobody && sys::ns::in_user_namespace()) continue;
         if (S_ISFIFO(status.st_mode) && ::fchown(fd, uid, gid) != 0) {
             return fail_errno("set owner of descriptor {}", fd);
         }

@@ -207,9 +207,11 @@ Result<Made> make_folder(const std::string& folder) {
     return Made::New;
 }
 
-Result<void> make_leaf(const std::string& folder) {
+Result<void> make_leaf(const std::string& folder, int inhabitant) {
     if (TRY(make_folder(folder)) == Made::New) return {};
-    if (!TRY(collect_pids(folder)).empty()) {
+    std::vector<int> pids = TRY(collect_pids(folder));
+    std::erase(pids, inhabitant);
+    if (!pids.empty()) {
         return fail(Code::Conflict, "cgroup '{}' exists and has processes", folder);
     }
     return {};
@@ -304,9 +306,10 @@ Cgroup::~Cgroup() {
     if (backend_ && owned_) ignore(remove(), "a group that stays busy is swept by the engine");
 }
 
-Result<Cgroup> Cgroup::create(const std::string& path, const Limits& limits, const Layout& layout) {
+Result<Cgroup> Cgroup::create(const std::string& path, const Limits& limits, const Layout& layout,
+                              int inhabitant) {
     Cgroup group(path, TRY(backend_for(path, layout)), true);
-    if (const auto made = group.backend_->make(); !made) {
+    if (const auto made = group.backend_->make(inhabitant); !made) {
         // Somebody else's processes may be in it: what is there is not ours to remove.
         if (made.error().code == Code::Conflict) group.release();
         return fail(made.error());

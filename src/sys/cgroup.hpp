@@ -122,15 +122,18 @@ Result<Layout> parse_layout(std::string_view mountinfo, std::string_view own_cgr
 // Detected once per process.
 const Layout& host_layout();
 
+// v1's shares on v2's scale: 2..262144 -> 1..10000, as the OCI runtimes convert them. Pure.
+std::uint64_t cpu_weight_of_shares(std::uint64_t shares);
+
 class Backend;
 
 // Owns the folders: the destructor kills what runs inside and removes them, unless release()d.
 class Cgroup {
   public:
     // Makes the group with its parents and applies the limits. An existing group is taken over
-    // when no process is in it (left by a crash), otherwise Conflict.
+    // when no process is in it (left by a crash) but for `inhabitant`, otherwise Conflict.
     static Result<Cgroup> create(const std::string& path, const Limits& limits,
-                                 const Layout& layout = host_layout());
+                                 const Layout& layout = host_layout(), int inhabitant = 0);
     // An existing group, borrowed: the result is released already.
     static Result<Cgroup> open(const std::string& path, const Layout& layout = host_layout());
 

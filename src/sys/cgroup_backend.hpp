@@ -38,7 +38,7 @@ class Backend {
     Backend(Backend&&) = delete;
     Backend& operator=(Backend&&) = delete;
 
-    virtual Result<void> make() = 0;
+    virtual Result<void> make(int inhabitant) = 0;
     virtual bool present() const = 0;
     virtual Result<void> apply(const Limits& limits) = 0;
     // Takes back what an apply() that failed has written, but for lists (devices, I/O limits).
@@ -66,8 +66,8 @@ std::string folder_of(const Layout::Hierarchy& hierarchy, const std::string& pat
 // Makes a folder and those above it, for all to enter.
 enum class Made : std::uint8_t { New, Existed };
 Result<Made> make_folder(const std::string& folder);
-// The same for the group itself: an existing one without processes is taken over.
-Result<void> make_leaf(const std::string& folder);
+// The same for the group itself: an existing one without processes but `inhabitant` is taken over.
+Result<void> make_leaf(const std::string& folder, int inhabitant);
 // Processes of a folder and of those below it.
 Result<std::vector<int>> collect_pids(const std::string& folder);
 Result<void> signal_pids(const std::vector<int>& pids, int number);

@@ -10,8 +10,7 @@ Result<std::vector<Setting>> plan_v1(const Limits& limits);
 // both limits, so an update that gives memory and swap together is the rule on v2.
 Result<std::vector<Setting>> plan_v2(const Limits& limits);
 
-// 2..262144 -> 1..10000 and 10..1000 -> 1..10000, as the OCI runtimes convert them.
-std::uint64_t cpu_weight_of_shares(std::uint64_t shares);
+// 10..1000 -> 1..10000, as the OCI runtimes convert them.
 std::uint64_t io_weight_of_blkio(std::uint64_t weight);
 
 }  // namespace coffer::sys::cgroup

@@ -34,8 +34,8 @@ class V1 : public Backend {
         }
     }
 
-    Result<void> make() override {
-        for (const std::string& folder : folders_) TRY(make_leaf(folder));
+    Result<void> make(int inhabitant) override {
+        for (const std::string& folder : folders_) TRY(make_leaf(folder, inhabitant));
         fresh_ = true;
         const std::string cpuset = folder("cpuset");
         if (!cpuset.empty()) TRY(inherit_cpuset(cpuset));

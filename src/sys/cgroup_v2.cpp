@@ -23,7 +23,7 @@ class V2 : public Backend {
     V2(const Layout& layout, const std::string& path)
         : root_(layout.unified.mount_point), folders_{folder_of(layout.unified, path)} {}
 
-    Result<void> make() override {
+    Result<void> make(int inhabitant) override {
         const std::string& leaf = folders_.front();
         const std::string below = leaf.substr(root_.size() + 1);
         std::string current = root_;
@@ -35,7 +35,7 @@ class V2 : public Backend {
             TRY(make_folder(current));
             TRY(delegate(current));
         }
-        return make_leaf(leaf);
+        return make_leaf(leaf, inhabitant);
     }
 
     bool present() const override { return exists(folders_.front()); }

@@ -39,8 +39,6 @@ Result<std::vector<std::string>> list_dir(int dirfd);
 // Removes a tree without following links or leaving its file system; absent is success.
 Result<void> remove_tree(int dirfd, const std::string& name);
 Result<void> remove_tree(const std::string& path);
-// What is in one folder into another, with owners, modes and links; devices and pipes included.
-Result<void> copy_tree(int from_dirfd, int to_dirfd);
 // Bytes and inodes of a tree, hard links once.
 struct TreeSize {
     std::uint64_t bytes = 0;

@@ -418,4 +418,72 @@ Result<void> run_in_netns(int netns_fd, const std::function<Result<void>()>& wor
     return result;
 }
 
+namespace {
+
+// An address of any family, as it is asked for again.
+struct KeptAddress {
+    ifaddrmsg header{};
+    std::vector<std::pair<int, std::string>> attributes;
+};
+
+KeptAddress keep(nlmsghdr* answer) {
+    KeptAddress kept;
+    kept.header = *static_cast<const ifaddrmsg*>(::nlmsg_data(answer));
+    const Attributes found = attributes_of<ifaddrmsg>(answer);
+    for (const int type : {IFA_LOCAL, IFA_ADDRESS, IFA_BROADCAST}) {
+        const nlattr* attribute = found[static_cast<std::size_t>(type)];
+        if (attribute == nullptr) continue;
+        kept.attributes.emplace_back(type,
+                                     std::string(static_cast<const char*>(::nla_data(attribute)),
+                                                 static_cast<std::size_t>(::nla_len(attribute))));
+    }
+    return kept;
+}
+
+}  // namespace
+
+Result<void> move_link(const std::string& name, int netns_fd, const std::string& new_name) {
+    Socket ours = TRY(Socket::open());
+    Socket theirs = TRY(Socket::open_in(netns_fd));
+    const auto link = TRY(ours.find_link(name));
+    if (!link) return fail(Code::NotFound, "no interface '{}'", name);
+    std::vector<KeptAddress> addresses;
+    TRY(query(ours.fd_.get(), ++ours.sequence_, Request(RTM_GETADDR, NLM_F_DUMP, ifaddrmsg{}),
+              [&](nlmsghdr* answer) {
+                  const auto* info = static_cast<const ifaddrmsg*>(::nlmsg_data(answer));
+                  if (static_cast<int>(info->ifa_index) == link->index &&
+                      info->ifa_scope == RT_SCOPE_UNIVERSE &&
+                      (info->ifa_flags & IFA_F_PERMANENT) != 0) {
+                      addresses.push_back(keep(answer));
+                  }
+              }));
+    const std::vector<Link> before = TRY(theirs.links());
+    Batch move;
+    Request request(RTM_NEWLINK, NLM_F_ACK, link_header(link->index));
+    request.put(IFLA_NET_NS_FD, static_cast<std::uint32_t>(netns_fd)).put(IFLA_IFNAME, new_name);
+    move.impl_->add(format("move interface '{}' as '{}'", name, new_name), request);
+    TRY(ours.commit(move));
+
+    // Its number may have been taken there: it is the one that is new.
+    int index = 0;
+    for (const Link& now : TRY(theirs.links())) {
+        if (std::none_of(before.begin(), before.end(),
+                         [&](const Link& old) { return old.index == now.index; })) {
+            index = now.index;
+        }
+    }
+    Batch configure;
+    for (const KeptAddress& kept : addresses) {
+        ifaddrmsg header = kept.header;
+        header.ifa_index = static_cast<unsigned>(index);
+        Request add(RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, header);
+        for (const auto& [type, bytes] : kept.attributes) {
+            add.put_bytes(type, bytes.data(), bytes.size());
+        }
+        configure.impl_->add(format("give interface '{}' its addresses", name), add);
+    }
+    configure.set_up(index);
+    return theirs.commit(configure);
+}
+
 }  // namespace coffer::sys::netlink

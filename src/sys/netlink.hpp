@@ -73,6 +73,8 @@ class Batch {
 
   private:
     friend class Socket;
+    friend Result<void> move_link(const std::string& name, int netns_fd,
+                                  const std::string& new_name);
     struct Impl;
     std::unique_ptr<Impl> impl_;
 };
@@ -92,10 +94,16 @@ class Socket {
     Result<std::vector<Route>> routes();
 
   private:
+    friend Result<void> move_link(const std::string& name, int netns_fd,
+                                  const std::string& new_name);
     explicit Socket(Fd fd) : fd_(std::move(fd)) {}
     Fd fd_;
     std::uint32_t sequence_ = 0;
 };
+
+// Moves an interface of our network namespace into another, with its permanent global addresses,
+// and sets it up there. `new_name` may hold "%d" for a number that the kernel chooses.
+Result<void> move_link(const std::string& name, int netns_fd, const std::string& new_name);
 
 // Runs `work` in a short-lived thread inside the network namespace (for /proc/sys/net) and gives
 // its result.
