@@ -81,11 +81,11 @@ class Tree(RuntimeTest):
 
     def test_cve_2019_16884_labels_are_not_written_by_name(self):
         self.refused(lambda config: config["process"].update(apparmorProfile="some"),
-                     "apparmorProfile is not supported")
+                     "process.apparmorProfile")
         self.refused(lambda config: config["process"].update(selinuxLabel="some"),
-                     "selinuxLabel is not supported")
+                     "process.selinuxLabel")
         self.refused(lambda config: config["linux"].update(mountLabel="some"),
-                     "mountLabel is not supported")
+                     "linux.mountLabel")
 
     def test_cve_2025_52881_sysctl_is_misdirected(self):
         fake = self.dir / "fake"

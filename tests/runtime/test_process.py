@@ -180,7 +180,7 @@ class Process(RuntimeTest):
                        self.seccomp([{**rule, "errnoRet": 5000}]),
                        self.seccomp([], flags=["SECCOMP_FILTER_FLAG_SOME"])):
             self.refused(change, "seccomp")
-        self.refused(self.seccomp([], listenerPath="/x"), "listenerPath is not supported")
+        self.refused(self.seccomp([], listenerMetadata="x"), "listenerMetadata is given without listenerPath")
 
     def test_damaged_filter_in_the_store_is_made_anew(self):
         change = self.seccomp([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}])
