@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""What docs/life-of-run.md names as file:function exists; docs/architecture.md names every folder."""
+"""What docs/life-of-run.md and docs/runtime.md name as file:function exists, and the tests that the
+latter names; docs/architecture.md names every folder."""
 import pathlib
 import re
 import sys
@@ -9,21 +10,22 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 def main():
     problems = []
-    life = ROOT / "docs/life-of-run.md"
-    if not life.is_file():
-        print("no docs/life-of-run.md")
-        return 1
     names = []
-    for number, line in enumerate(life.read_text().splitlines(), 1):
-        for file, function in re.findall(r"([\w/.-]+\.[ch]pp):([a-zA-Z_~][\w:~]*)", line):
-            names.append(function)
-            path = next((p for p in (ROOT / file, ROOT / "src" / file) if p.is_file()), None)
-            if path is None:
-                problems.append(f"docs/life-of-run.md:{number}: no file {file}")
-            elif not re.search(rf"\b{re.escape(function.split('::')[-1])}\s*\(", path.read_text()):
-                problems.append(f"docs/life-of-run.md:{number}: no function {function} in {file}")
+    for page in ("docs/life-of-run.md", "docs/runtime.md"):
+        if not (ROOT / page).is_file():
+            print(f"no {page}")
+            return 1
+        for number, line in enumerate((ROOT / page).read_text().splitlines(), 1):
+            for file, function in re.findall(r"([\w/.-]+\.(?:[ch]pp|py)):([a-zA-Z_~][\w:~]*)", line):
+                names.append(function)
+                places = (ROOT / file, ROOT / "src" / file, ROOT / "tests/runtime" / file)
+                path = next((p for p in places if p.is_file()), None)
+                if path is None:
+                    problems.append(f"{page}:{number}: no file {file}")
+                elif not re.search(rf"\b{re.escape(function.split('::')[-1])}\s*\(", path.read_text()):
+                    problems.append(f"{page}:{number}: no function {function} in {file}")
     if not names:
-        problems.append("docs/life-of-run.md names no file:function")
+        problems.append("the pages name no file:function")
     architecture = (ROOT / "docs/architecture.md").read_text()
     for folder in sorted(p.name for p in (ROOT / "src").iterdir() if p.is_dir()):
         if f"`{folder}`" not in architecture:
