@@ -38,8 +38,7 @@ Result<void> Containers::pause(const std::string& id) const {
     const StateFolder locked = TRY(StateFolder::open(settings_.root, id));
     const Inspection container = TRY(inspect(id));
     if (container.status != Status::Running && container.status != Status::Created) {
-        return fail(Code::Conflict, "container not running or created: {}",
-                    to_text(container.status));
+        return fail(Code::Conflict, "container not running");
     }
     return TRY(open_cgroup(container.state)).freeze();
 }

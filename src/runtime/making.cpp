@@ -28,7 +28,8 @@ Result<std::string> cgroup_path(const oci::Spec& spec, const std::string& id) {
     const std::string path = spec.linux ? spec.linux->cgroups_path : std::string();
     if (path.empty()) return "/coffer-oci/" + id;
     if (path.find(':') != std::string::npos) {
-        return fail(Code::InvalidArgument, "linux.cgroupsPath '{}' is for --cgroup-manager systemd",
+        return fail(Code::InvalidArgument,
+                    "linux.cgroupsPath: the cgroup path '{}' is for --cgroup-manager systemd",
                     path);
     }
     return path;

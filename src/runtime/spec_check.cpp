@@ -59,7 +59,8 @@ Result<void> check_namespaces(const oci::Spec& spec) {
     }
     const bool uts = seen.contains("uts");
     if (!uts && !(spec.hostname.empty() && spec.domainname.empty())) {
-        return fail(Code::InvalidArgument, "{}: unable to set it without a private UTS namespace",
+        return fail(Code::InvalidArgument,
+                    "{}: unable to set hostname without a private UTS namespace",
                     spec.hostname.empty() ? "domainname" : "hostname");
     }
     if (!spec.linux->time_offsets.empty() && !seen.contains("time")) {
@@ -244,7 +245,8 @@ Result<void> check_spec(const oci::Spec& spec) {
     for (const auto* paths : {&linux.masked_paths, &linux.readonly_paths}) {
         for (const std::string& path : *paths) {
             if (!path.starts_with('/') || has_nul(path)) {
-                return fail(Code::InvalidArgument, "linux.{}: path '{}' is not absolute",
+                return fail(Code::InvalidArgument,
+                            "linux.{}: masked or read-only path '{}' is not absolute",
                             paths == &linux.masked_paths ? "maskedPaths" : "readonlyPaths", path);
             }
         }

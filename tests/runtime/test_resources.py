@@ -62,7 +62,7 @@ class Resources(RuntimeTest):
         for resources, words in (({"cpu": {"cpus": "9999"}}, "cpuset.cpus"),
                                  ({"cpu": {"quota": 10}}, "cfs_quota_us"),
                                  ({"memory": {"kernel": 1}}, "is not supported"),
-                                 ({"rdma": {"x": {"hcaHandles": 1}}}, "is not supported"),
+                                 ({"rdma": {"x": {"hcaHandles": 1}}}, "rdma.max"),
                                  ({"devices": [{"allow": True, "type": "abc"}]}, "device type")):
             ran = self.run_in(self.limited("true", **resources), check=False)
             self.assertEqual(ran.status, 1)
