@@ -225,12 +225,14 @@ TEST(Seccomp, a_user_s_profile_is_resolved_for_capabilities_and_kernel) {
 TEST(Seccomp, a_malformed_profile_is_refused) {
     const sys::TempDir dir = MUST(sys::TempDir::create());
     for (const char* text : {"", "[]", "{}", "{\"defaultAction\": 7}",
-                             "{\"defaultAction\": \"A\", \"listenerPath\": \"/x\"}"}) {
+                             "{\"defaultAction\": \"A\", \"listenerPath\": \"/x\"}",
+                             "{\"defaultAction\": \"SCMP_ACT_NOTIFY\"}",
+                             "{\"defaultAction\": \"SCMP_ACT_ALLOW\", \"syscalls\": [{\"names\": "
+                             "[\"read\"], \"action\": \"SCMP_ACT_NOTIFY\"}]}"}) {
         EXPECT_FALSE(parse_seccomp(text, {})) << text;
     }
     for (const char* text :
-         {"{\"defaultAction\": \"SCMP_ACT_NOTIFY\"}",
-          "{\"defaultAction\": \"SCMP_ACT_ALLOW\", \"architectures\": [\"../x\"]}",
+         {"{\"defaultAction\": \"SCMP_ACT_ALLOW\", \"architectures\": [\"../x\"]}",
           "{\"defaultAction\": \"SCMP_ACT_ALLOW\", \"syscalls\": [{\"names\": [\"read\"], "
           "\"action\": \"SCMP_ACT_ERRNO\", \"args\": [{\"index\": 6, \"op\": \"SCMP_CMP_EQ\"}]}]}",
           "{\"defaultAction\": \"SCMP_ACT_ALLOW\", \"syscalls\": [{\"names\": [\"read\"], "

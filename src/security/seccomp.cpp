@@ -427,7 +427,16 @@ Result<oci::LinuxSeccomp> default_seccomp(Level level,
 Result<oci::LinuxSeccomp> parse_seccomp(std::string_view json,
                                         const std::vector<std::string>& capabilities) {
     const Document document = TRY(parse_document(json));
-    return resolve(document, capabilities);
+    oci::LinuxSeccomp out = resolve(document, capabilities);
+    const auto notifies = [](const std::string& action) { return action == "SCMP_ACT_NOTIFY"; };
+    if (notifies(out.default_action) ||
+        std::any_of(out.syscalls.begin(), out.syscalls.end(),
+                    [&](const oci::LinuxSyscall& rule) { return notifies(rule.action); })) {
+        return fail(
+            Code::NotImplemented,
+            "read seccomp profile: SCMP_ACT_NOTIFY needs a listener, which is not supported");
+    }
+    return out;
 }
 
 }  // namespace coffer::security
