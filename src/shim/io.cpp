@@ -197,7 +197,8 @@ void Io::check_drained() {
 }
 
 void Io::sweep() {
-    sweep_timer_ = 0;
+    // It may be on its way, and we may be gone after the notice below.
+    reactor_.cancel(std::exchange(sweep_timer_, 0));
     std::erase_if(clients_, [](const auto& client) { return client->is_gone(); });
     // Never before the notice that all was read: an exec is forgotten here.
     if (drained_ && drained_notice_ == 0 && clients_.empty() && options_.abandoned) {

@@ -62,7 +62,10 @@ class IoTest : public testing::Test {
         options.log = log_.get();
         options.drained = [this] { drained_ = true; };
         options.detached = [this] { detached_ = true; };
-        options.abandoned = [this] { abandoned_ = true; };
+        options.abandoned = [this] {
+            abandoned_ = true;
+            if (abandoned_then_) abandoned_then_();
+        };
         io_ = std::make_unique<Io>(reactor_, std::move(options));
         const runtime::Stdio stdio = MUST(io_->make_pipes());
         for (auto [fd, ours] : {std::pair(stdio.in, &in_), std::pair(stdio.out, &out_),
@@ -97,6 +100,7 @@ class IoTest : public testing::Test {
     bool drained_ = false;
     bool detached_ = false;
     bool abandoned_ = false;
+    std::function<void()> abandoned_then_;
 };
 
 constexpr Client kAll{.use_stdin = true, .use_stdout = true, .use_stderr = true};
@@ -206,6 +210,20 @@ TEST_F(IoTest, what_others_hold_open_is_cut_after_the_limit) {
     turn(milliseconds(2200));
     EXPECT_TRUE(drained_);
     EXPECT_TRUE(abandoned_);
+}
+
+TEST_F(IoTest, its_owner_may_end_it_when_the_last_client_goes) {
+    abandoned_then_ = [this] { io_.reset(); };
+    open({});
+    sys::Fd client = attach(kAll);
+    out_.reset();
+    err_.reset();
+    client.reset();
+    io_->finish();
+    turn();
+    turn();
+    EXPECT_TRUE(abandoned_);
+    EXPECT_FALSE(io_);
 }
 
 TEST_F(IoTest, input_that_is_not_taken_is_bounded) {
