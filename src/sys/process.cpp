@@ -262,10 +262,11 @@ Result<Output> run(const SpawnOptions& options, std::string_view input,
 }
 
 void release_code_pages() {
-    const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-    const std::uintptr_t begin = reinterpret_cast<std::uintptr_t>(&__executable_start);
-    const std::uintptr_t end = reinterpret_cast<std::uintptr_t>(&etext) / page * page;
-    ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+    const auto page = ::sysconf(_SC_PAGESIZE);
+    // Whole pages only: behind the last of them begins what can be written.
+    ::madvise(&__executable_start,
+              static_cast<std::size_t>((&etext - &__executable_start) / page * page),
+              MADV_DONTNEED);
 }
 
 void assert_single_threaded() {

@@ -172,8 +172,8 @@ class Terminal(ContainerTest):
         self.send("until stty size 2>/dev/null | grep .; do sleep 0.1; done; tty\n")
         self.expect(r"31 97\r\n/dev/(pts/0|console)")
         self.resize(40, 120)
-        os.kill(process.pid, signal.SIGWINCH)
-        for _ in range(20):
+        for _ in range(50):
+            os.kill(process.pid, signal.SIGWINCH)  # the client may not listen yet
             time.sleep(0.1)
             self.send("stty size\n")
             if "40 120" in self.expect("stty size\r\n[0-9]+ [0-9]+"):

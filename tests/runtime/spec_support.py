@@ -50,7 +50,7 @@ class SpecTest(unittest.TestCase):
     def setUp(self):
         # A test that waits for what never comes ends with where it waits.
         signal.signal(signal.SIGALRM, lambda *_: self.fail("the test does not end"))
-        signal.alarm(2 * TIMEOUT)
+        signal.alarm(10 * TIMEOUT)
         self.addCleanup(signal.alarm, 0)
         self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="spec-"))
         self.addCleanup(shutil.rmtree, self.scratch, ignore_errors=True)
