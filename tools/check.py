@@ -170,6 +170,7 @@ STEPS = {
     # The sanitizer's own system calls must not fail.
     "asan-system": lambda: system("asan", "--without", "runtime/test_faults"),
     "tsan": threads,
+    "release": lambda: build("release"),
     "fuzz": fuzz,
 }
 

@@ -204,11 +204,9 @@ Result<void> Containers::remove(const std::string& id, Force force) const {
     if (!opened && opened.error().code == Code::NotFound && force == Force::Yes) return {};
     StateFolder folder = TRY(std::move(opened));
     auto loaded = folder.load();
-    if (!loaded && force == Force::Yes) {
-        // Nothing in it can be trusted but its name.
-        loaded = State{.id = id};
-    }
-    const State state = TRY(std::move(loaded));
+    if (!loaded && force == Force::No) return fail(loaded.error());
+    // Of one that cannot be read nothing can be trusted but its name.
+    const State state = loaded ? *std::move(loaded) : State{.id = id};
     const Status status = status_of(state, folder.path());
     if (status == Status::Running && force == Force::No) {
         return fail(Code::Conflict, "cannot delete container {} that is not stopped: {}", id,
