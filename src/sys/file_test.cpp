@@ -86,6 +86,20 @@ TEST_F(Files, removing_a_tree_does_not_follow_links) {
     EXPECT_TRUE(remove_tree(at("tree")));
 }
 
+TEST_F(Files, a_tree_that_is_still_being_filled_goes_once_that_ends) {
+    MUST(make_dirs(at("tree/a")));
+    std::thread filler([&] {
+        for (int i = 0; i < 500; ++i) {
+            ignore(write_file(at("tree/a/" + std::to_string(i)), ""), "the folder may be gone");
+            std::this_thread::sleep_for(std::chrono::microseconds(50));
+        }
+    });
+    while (!exists(at("tree/a/100"))) std::this_thread::yield();
+    EXPECT_TRUE(remove_tree(at("tree")));
+    filler.join();
+    EXPECT_FALSE(exists(at("tree")));
+}
+
 TEST_F(Files, a_lock_is_held_by_one) {
     const FileLock lock = MUST(FileLock::try_lock(at("lock")));
     const auto second = FileLock::try_lock(at("lock"));
