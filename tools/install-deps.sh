@@ -10,7 +10,7 @@ busybox-static"
 if [ "${1:-}" = --test ]; then
     packages="$packages docker-registry skopeo runc podman debootstrap jq python3 gdb strace clang-16
 clang-format clang-tidy-16 libclang-rt-16-dev curl procps uidmap umoci util-linux openssl git
-groff-base zsh fish"
+groff-base zsh fish dbus systemd e2fsprogs"
     command -v docker >/dev/null || packages="$packages docker.io"
 fi
 
