@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <ctime>
 #include <vector>
 
 #include "sys/file.hpp"
@@ -33,7 +34,14 @@ Result<Fd> create(const char* name, unsigned flags) {
 }
 
 Result<void> seal(const Fd& fd) {
-    if (::fcntl(fd.get(), F_ADD_SEALS, kSeals) != 0) return fail_errno("seal memory file");
+    // EBUSY: another processor still holds pages that were just written, for the moment it takes to
+    // put them into the kernel's lists.
+    constexpr int kAttempts = 1000;
+    for (int attempt = 0; ::fcntl(fd.get(), F_ADD_SEALS, kSeals) != 0; ++attempt) {
+        if (errno != EBUSY || attempt == kAttempts) return fail_errno("seal memory file");
+        const timespec time{0, 1000 * 1000};
+        ::nanosleep(&time, nullptr);
+    }
     return {};
 }
 
