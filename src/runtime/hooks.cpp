@@ -73,14 +73,6 @@ void confined_hook_in_child(void* argument) {
     execute_in_child(hook.stage);
 }
 
-std::vector<char*> pointers(const std::vector<std::string>& strings) {
-    std::vector<char*> out;
-    out.reserve(strings.size() + 1);
-    for (const std::string& text : strings) out.push_back(const_cast<char*>(text.c_str()));
-    out.push_back(nullptr);
-    return out;
-}
-
 Result<void> run_confined(const oci::Hook& hook, const std::string& state, const Identity& identity,
                           ExecStage stage) {
     const sys::Fd input(::memfd_create("state", MFD_CLOEXEC));
@@ -89,8 +81,8 @@ Result<void> run_confined(const oci::Hook& hook, const std::string& state, const
     if (::lseek(input.get(), 0, SEEK_SET) != 0) return fail_errno("rewind memory file");
     const std::vector<std::string> args =
         hook.args.empty() ? std::vector<std::string>{hook.path} : hook.args;
-    const std::vector<char*> argv = pointers(args);
-    const std::vector<char*> envp = pointers(hook.env);
+    const std::vector<char*> argv = sys::pointers(args);
+    const std::vector<char*> envp = sys::pointers(hook.env);
     stage.path = hook.path.c_str();
     stage.argv = argv.data();
     stage.envp = envp.data();

@@ -11,6 +11,7 @@
 #include "runtime/mount_plan.hpp"
 #include "runtime/user.hpp"
 #include "sys/file.hpp"
+#include "sys/process.hpp"
 
 namespace coffer::runtime {
 
@@ -51,14 +52,6 @@ Result<void> enter_folder(const std::string& cwd) {
         return fail(Code::Forbidden, "the working folder '{}' is outside of the container", cwd);
     }
     return {};
-}
-
-std::vector<char*> pointers(std::vector<std::string>& strings) {
-    std::vector<char*> out;
-    out.reserve(strings.size() + 1);
-    for (std::string& text : strings) out.push_back(text.data());
-    out.push_back(nullptr);
-    return out;
 }
 
 }  // namespace
@@ -105,8 +98,8 @@ Result<Program> prepare_program(const oci::Process& process, std::uint32_t uid) 
         program.env.push_back("HOME=" + (user ? user->home : std::string("/")));
     }
     program.path = TRY(find_program(program.args.at(0), program.env));
-    program.argv = pointers(program.args);
-    program.envp = pointers(program.env);
+    program.argv = sys::pointers(program.args);
+    program.envp = sys::pointers(program.env);
     return program;
 }
 

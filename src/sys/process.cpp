@@ -68,6 +68,12 @@ int child_main(void* argument) {
     return fail_in_child(plan, "execute");
 }
 
+int shell_status(const siginfo_t& info) {
+    return info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+}
+
+}  // namespace
+
 std::vector<char*> pointers(const std::vector<std::string>& strings) {
     std::vector<char*> out;
     out.reserve(strings.size() + 1);
@@ -75,12 +81,6 @@ std::vector<char*> pointers(const std::vector<std::string>& strings) {
     out.push_back(nullptr);
     return out;
 }
-
-int shell_status(const siginfo_t& info) {
-    return info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
-}
-
-}  // namespace
 
 Process& Process::operator=(Process&& other) noexcept {
     if (this != &other) {

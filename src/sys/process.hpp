@@ -62,6 +62,10 @@ struct Output {
 Result<Output> run(const SpawnOptions& options, std::string_view input,
                    std::chrono::milliseconds limit);
 
+// The strings and a null pointer behind them, as execve(2) takes them. Borrowed: they must outlive
+// it.
+std::vector<char*> pointers(const std::vector<std::string>& strings);
+
 // Aborts unless this process has one thread: before fork or clone in the runtime and the shim.
 void assert_single_threaded();
 
