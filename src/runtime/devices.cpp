@@ -63,6 +63,12 @@ Result<void> make_node(const sys::RootedDir& dev, const oci::LinuxDevice& device
 
 namespace {
 
+// What every container has of its own there, whatever the host's device of that name is.
+bool is_our_own(const oci::Spec& spec, const std::string& path) {
+    return path == "/dev/ptmx" ||
+           (path == "/dev/console" && spec.process && spec.process->terminal);
+}
+
 // Those that every container has, unless the spec says otherwise, and the spec's.
 std::vector<oci::LinuxDevice> all_devices(const oci::Spec& spec) {
     const auto& wanted = spec.linux->devices;
@@ -73,7 +79,9 @@ std::vector<oci::LinuxDevice> all_devices(const oci::Spec& spec) {
         };
         if (std::none_of(wanted.begin(), wanted.end(), is_same)) all.push_back(device);
     }
-    all.insert(all.end(), wanted.begin(), wanted.end());
+    for (const oci::LinuxDevice& device : wanted) {
+        if (!is_our_own(spec, clean_path(device.path))) all.push_back(device);
+    }
     return all;
 }
 

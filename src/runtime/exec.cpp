@@ -171,8 +171,14 @@ Result<int> pid_of(int pidfd) {
 
 Result<Plan> plan_exec(int pidfd, const oci::Process& process, const ExecOptions& options) {
     TRY(check_process(process));
-    Plan plan{process, options, pidfd, TRY(plan_identity(process)), 0, false, 0, 0};
+    Plan plan{process, options, pidfd, {}, 0, false, 0, 0};
     const int pid = TRY(pid_of(pidfd));
+    const sys::Fd their_users = TRY(sys::ns::open_of(pid, Kind::User));
+    const sys::Fd our_users = TRY(sys::ns::open_self(Kind::User));
+    plan.join_user = !TRY(sys::ns::same(their_users.get(), our_users.get()));
+    const auto grantable =
+        plan.join_user ? sys::cred::all_capabilities() : TRY(sys::cred::permitted_capabilities());
+    plan.identity = TRY(plan_identity(process, grantable));
     if (!options.user.empty() || !options.groups.empty()) {
         const sys::RootedDir root = TRY(sys::RootedDir::open(format("/proc/{}/root", pid)));
         ProcessUser user = TRY(find_user(root, options.user, options.groups));
@@ -181,6 +187,7 @@ Result<Plan> plan_exec(int pidfd, const oci::Process& process, const ExecOptions
     plan.host_uid = plan.identity.ids.uid;
     plan.host_gid = plan.identity.ids.gid;
     for (const Kind kind : sys::ns::kAllKinds) {
+        if (kind == Kind::User) continue;
         const sys::Fd theirs = TRY(sys::ns::open_of(pid, kind));
         const sys::Fd ours = TRY(sys::ns::open_self(kind));
         const bool shared = TRY(sys::ns::same(theirs.get(), ours.get()));
@@ -188,8 +195,6 @@ Result<Plan> plan_exec(int pidfd, const oci::Process& process, const ExecOptions
             // What keeps the container in, where it shares with the host, keeps this in too.
             if (kind == Kind::Pid) plan.identity.scopes |= sys::landlock::kSignals;
             if (kind == Kind::Network) plan.identity.scopes |= sys::landlock::kAbstractSockets;
-        } else if (kind == Kind::User) {
-            plan.join_user = true;
         } else {
             plan.joined |= sys::ns::bit(kind);
         }

@@ -4,6 +4,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <set>
+
+#include "base/log.hpp"
 #include "sys/landlock.hpp"
 
 namespace coffer::runtime {
@@ -12,9 +15,24 @@ namespace {
 
 constexpr int kJoinSessionKeyring = 1;
 
+// Adds the names that cannot be granted to `refused`.
+sys::cred::CapSet grant(const std::vector<std::string>& names, sys::cred::CapSet grantable,
+                        std::set<std::string>& refused) {
+    sys::cred::CapSet set = 0;
+    for (const std::string& name : names) {
+        const auto number = sys::cred::capability_number(name);
+        if (number && (grantable >> *number & 1U) != 0) {
+            set |= sys::cred::CapSet{1} << *number;
+        } else {
+            refused.insert(name);
+        }
+    }
+    return set;
+}
+
 }  // namespace
 
-Result<Identity> plan_identity(const oci::Process& process) {
+Result<Identity> plan_identity(const oci::Process& process, sys::cred::CapSet grantable) {
     Identity identity;
     identity.ids = {process.user.uid, process.user.gid, process.user.additional_gids};
     identity.umask = process.user.umask.value_or(0022);
@@ -25,11 +43,15 @@ Result<Identity> plan_identity(const oci::Process& process) {
     if (!process.capabilities) return identity;
     const oci::LinuxCapabilities& wanted = *process.capabilities;
     sys::cred::Capabilities& caps = identity.capabilities;
-    caps.bounding = TRY(sys::cred::parse_capabilities(wanted.bounding));
-    caps.effective = TRY(sys::cred::parse_capabilities(wanted.effective));
-    caps.permitted = TRY(sys::cred::parse_capabilities(wanted.permitted));
-    caps.inheritable = TRY(sys::cred::parse_capabilities(wanted.inheritable));
-    caps.ambient = TRY(sys::cred::parse_capabilities(wanted.ambient));
+    std::set<std::string> refused;
+    caps.bounding = grant(wanted.bounding, grantable, refused);
+    caps.effective = grant(wanted.effective, grantable, refused);
+    caps.permitted = grant(wanted.permitted, grantable, refused);
+    caps.inheritable = grant(wanted.inheritable, grantable, refused);
+    caps.ambient = grant(wanted.ambient, grantable, refused);
+    for (const std::string& name : refused) {
+        LOG_WARN("process.capabilities: '{}' is unknown or cannot be granted", name);
+    }
     if ((caps.effective & ~caps.permitted) != 0) {
         return fail(Code::InvalidArgument, "effective capabilities that are not permitted");
     }

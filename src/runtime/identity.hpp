@@ -18,7 +18,9 @@ struct Identity {
     unsigned scopes = 0;      // of sys::landlock
     bool own_keyring = true;  // a session keyring of its own
 };
-Result<Identity> plan_identity(const oci::Process& process);
+// Capabilities that are unknown, or not among the `grantable` ones, are left out with a warning, as
+// the specification asks.
+Result<Identity> plan_identity(const oci::Process& process, sys::cred::CapSet grantable);
 
 // All but the capabilities and the filter, which exec_stage.cpp does last. Afterwards we run as
 // the wanted user with what is permitted still in force.

@@ -181,7 +181,10 @@ namespace {
 Result<void> plan_process(Launch& launch) {
     if (!launch.spec.process) return {};
     const oci::Process& process = *launch.spec.process;
-    launch.identity = TRY(plan_identity(process));
+    // In a user namespace that is not ours, its first process has them all.
+    const auto grantable =
+        launch.userns ? sys::cred::all_capabilities() : TRY(sys::cred::permitted_capabilities());
+    launch.identity = TRY(plan_identity(process, grantable));
     TRY(set_ids(launch, launch.identity->ids));
     launch.identity->own_keyring = !launch.options.no_new_keyring;
     // A namespace of its own keeps signals and sockets in already; scopes would only part the

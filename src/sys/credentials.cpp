@@ -159,6 +159,13 @@ Result<Capabilities> current_capabilities() {
     return now;
 }
 
+Result<CapSet> permitted_capabilities() {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    std::array<__user_cap_data_struct, 2> data{};
+    if (::syscall(SYS_capget, &header, data.data()) != 0) return fail_errno("read capabilities");
+    return joined(data[0].permitted, data[1].permitted);
+}
+
 Result<void> limit_bounding(CapSet keep) {
     for (unsigned n = 0; n <= last_capability(); ++n) {
         if ((keep & bit_of(n)) != 0) continue;

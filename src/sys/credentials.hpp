@@ -30,6 +30,7 @@ struct Capabilities {
     CapSet ambient = 0;
 };
 Result<Capabilities> current_capabilities();
+Result<CapSet> permitted_capabilities();
 
 struct Ids {
     std::uint32_t uid = 0;

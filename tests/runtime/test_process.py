@@ -83,7 +83,6 @@ class Process(RuntimeTest):
         self.assertEqual(sets, {"Bnd": CHOWN, "Prm": CHOWN, "Eff": CHOWN, "Inh": 0, "Amb": 0})
 
     def test_capabilities_that_are_no_set(self):
-        self.refused(lambda config: capabilities(config, ["CAP_NOTHING"]), "CAP_NOTHING")
         self.refused(lambda config: capabilities(config, ["CAP_KILL"], ("bounding", "effective")),
                      "effective capabilities that are not permitted")
 

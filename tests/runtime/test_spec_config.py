@@ -80,6 +80,16 @@ class Process(SpecTest):
         text = self.sh("umask; id -G; cat /proc/self/oom_score_adj; ulimit -n; ulimit -Hn", change)
         self.assertEqual(text.split("\n")[:-1], ["0027", "4 5 6", "321", "55", "66"])
 
+    def test_capabilities_that_cannot_be_granted_are_left_out_with_a_warning(self):
+        caps = {kind: ["CAP_KILL", "CAP_NONSENSE"] for kind in ("bounding", "effective", "permitted")}
+        folder, cfg = self.bundle("grep", "Cap", "/proc/self/status")
+        process(capabilities=caps)(cfg)
+        done = self.run_in(folder, cfg)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stdout.split()[1::2], ["0" * 16] + ["0" * 14 + "20"] * 3 + ["0" * 16])
+        self.assertEqual(done.stderr.count("level=warn"), 1)
+        self.assertIn("'CAP_NONSENSE' is unknown or cannot be granted", done.stderr)
+
     def test_five_capability_sets(self):
         caps = {"bounding": ["CAP_KILL", "CAP_CHOWN"], "permitted": ["CAP_KILL"], "effective": ["CAP_KILL"],
                 "inheritable": ["CAP_KILL"], "ambient": ["CAP_KILL"]}
