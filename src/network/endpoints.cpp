@@ -105,7 +105,10 @@ Result<Endpoint> Networks::connect(const std::string& reference, const ConnectOp
     wiring.netns_fd = options.netns_fd;
     Result<void> wired;
     if (impl_->isolates_by_table && !network.icc)  // before there is anything to reach
-        wired = impl_->change_table(firewall::add_isolated(impl_->table, endpoint.host_ifname));
+        wired = impl_->change_table([&] {
+            return sys::nft::add_elements(
+                {firewall::isolated_element(impl_->table, endpoint.host_ifname)});
+        });
     if (wired) wired = bridge::wire(wiring);
     if (!wired && wired.error().code == Code::NotFound) {  // somebody deleted the bridge
         wired = impl_->ensure_bridge(network);
@@ -129,7 +132,8 @@ Result<void> Networks::publish(Endpoint& endpoint, const std::vector<PortRequest
         auto& all = known->endpoints.at(endpoint.id).ports;
         all.insert(all.end(), taken.begin(), taken.end());
     }
-    auto opened = impl_->change_table(firewall::add_ports(impl_->table, taken));
+    auto opened = impl_->change_table(
+        [&] { return sys::nft::add_elements(firewall::port_elements(impl_->table, taken)); });
     if (!opened) {
         auto locked = impl_->state.lock();
         locked->portmap.release(taken);
@@ -157,9 +161,10 @@ void Networks::release(const Endpoint& endpoint) {
         isolated = impl_->isolates_by_table && !known->info.icc && !endpoint.ip.empty();
     }
     // Before the ports are free in the books, or the next owner's elements would go too.
-    std::string commands = firewall::remove_ports(impl_->table, ports);
-    if (isolated) commands += firewall::remove_isolated(impl_->table, endpoint.host_ifname);
-    auto closed = impl_->change_table(commands);
+    auto elements = firewall::port_elements(impl_->table, ports);
+    if (isolated)
+        elements.push_back(firewall::isolated_element(impl_->table, endpoint.host_ifname));
+    auto closed = impl_->change_table([&] { return sys::nft::remove_elements(elements); });
     if (!closed) LOG_WARN("release {}: {}", endpoint.container_name, closed.error().message);
     if (has_udp(ports))
         cut_off(sys::conntrack::forget_answers_from(parse_address(endpoint.ip)->value));

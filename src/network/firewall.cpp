@@ -1,5 +1,7 @@
 #include "network/firewall.hpp"
 
+#include <netinet/in.h>
+
 namespace coffer::network::firewall {
 namespace {
 
@@ -82,6 +84,24 @@ std::vector<Element> elements_of(const std::vector<PublishedPort>& ports) {
     return elements;
 }
 
+std::uint8_t protocol_number(Protocol protocol) {
+    switch (protocol) {
+        case Protocol::Tcp:
+            return IPPROTO_TCP;
+        case Protocol::Udp:
+            return IPPROTO_UDP;
+        case Protocol::Sctp:
+            return IPPROTO_SCTP;
+    }
+    return 0;
+}
+
+// An address of the books, which is valid.
+std::string address_bytes(const std::string& text) {
+    const std::uint32_t address = htonl(parse_address(text).value_or(Address{}).value);
+    return {reinterpret_cast<const char*>(&address), sizeof address};
+}
+
 std::string command(const char* verb, const std::string& table, const Element& element) {
     const std::string value = element.value.empty() ? "" : " : " + element.value;
     return format("{} element ip {} {} {{ {}{} }}\n", verb, table, element.set, element.key, value);
@@ -129,7 +149,7 @@ std::string replace_table(const std::string& table, const std::vector<BridgeRule
     text += kChains;
     text += "}\n";
     for (const BridgeRules& bridge : bridges) text += add_bridge(table, bridge);
-    return text + add_ports(table, ports);
+    return text + add(table, elements_of(ports));
 }
 
 std::string add_bridge(const std::string& table, const BridgeRules& bridge) {
@@ -140,12 +160,23 @@ std::string remove_bridge(const std::string& table, const BridgeRules& bridge) {
     return remove(table, elements_of(bridge));
 }
 
-std::string add_ports(const std::string& table, const std::vector<PublishedPort>& ports) {
-    return add(table, elements_of(ports));
-}
-
-std::string remove_ports(const std::string& table, const std::vector<PublishedPort>& ports) {
-    return remove(table, elements_of(ports));
+std::vector<sys::nft::Element> port_elements(const std::string& table,
+                                             const std::vector<PublishedPort>& ports) {
+    using namespace sys::nft;
+    std::vector<sys::nft::Element> elements;
+    for (const PublishedPort& port : ports) {
+        const bool everywhere = port.host_ip == "0.0.0.0";
+        sys::nft::Element element{Family::Ip,
+                                  table,
+                                  everywhere ? "coffer_ports" : "coffer_ports_at",
+                                  number8(protocol_number(port.protocol)),
+                                  {}};
+        if (!everywhere) element.key += address_bytes(port.host_ip);
+        element.key += number16(port.host_port);
+        element.value = address_bytes(port.container_ip) + number16(port.container_port);
+        elements.push_back(std::move(element));
+    }
+    return elements;
 }
 
 std::string remove_isolation(const std::string& table) {
@@ -163,17 +194,13 @@ std::string replace_isolation(const std::string& table, const std::vector<std::s
 }}
 )",
                    table);
-    for (const std::string& port : ports) text += add_isolated(table, port);
+    for (const std::string& port : ports)
+        text += format("add element bridge {} coffer_isolated {{ {} }}\n", table, quoted(port));
     return text;
 }
 
-std::string add_isolated(const std::string& table, const std::string& port) {
-    return format("add element bridge {} coffer_isolated {{ {} }}\n", table, quoted(port));
-}
-
-std::string remove_isolated(const std::string& table, const std::string& port) {
-    return add_isolated(table, port) +
-           format("delete element bridge {} coffer_isolated {{ {} }}\n", table, quoted(port));
+sys::nft::Element isolated_element(const std::string& table, const std::string& port) {
+    return {sys::nft::Family::Bridge, table, "coffer_isolated", sys::nft::interface_name(port), {}};
 }
 
 std::string pass_docker(const std::string& listing, const std::vector<BridgeRules>& bridges) {

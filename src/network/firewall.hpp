@@ -1,5 +1,5 @@
 #pragma once
-// The engine's own nftables table as text: planned here, applied by sys/nft. Every engine has one
+// The engine's own nftables table as text and elements: planned here, applied by sys/nft. Every engine has one
 // table, named after its default bridge, so that two engines do not collide. Pure functions, safe
 // from any thread.
 //
@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "network/portmap.hpp"
+#include "sys/nft_set.hpp"
 
 namespace coffer::network::firewall {
 
@@ -39,15 +40,14 @@ std::string replace_table(const std::string& table, const std::vector<BridgeRule
 // Each may be repeated without error.
 std::string add_bridge(const std::string& table, const BridgeRules& bridge);
 std::string remove_bridge(const std::string& table, const BridgeRules& bridge);
-// Empty for no ports.
-std::string add_ports(const std::string& table, const std::vector<PublishedPort>& ports);
-std::string remove_ports(const std::string& table, const std::vector<PublishedPort>& ports);
+// What changes with every container, one by one: an element for each port.
+std::vector<sys::nft::Element> port_elements(const std::string& table,
+                                             const std::vector<PublishedPort>& ports);
 
 // The table of the bridge family, replaced as a whole; `ports` are the host ends of the containers
-// that are kept apart. Its elements are added and removed one by one as well.
+// that are kept apart.
 std::string replace_isolation(const std::string& table, const std::vector<std::string>& ports);
-std::string add_isolated(const std::string& table, const std::string& port);
-std::string remove_isolated(const std::string& table, const std::string& port);
+sys::nft::Element isolated_element(const std::string& table, const std::string& port);
 // For the start of an engine that needs no such table.
 std::string remove_isolation(const std::string& table);
 

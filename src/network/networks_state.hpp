@@ -72,6 +72,7 @@ struct Networks::Impl {
     Result<std::string> list_tables() const;
 
     // Applies one change of the table; a table that somebody removed is made again as a whole.
+    Result<void> change_table(const std::function<Result<void>()>& change);
     Result<void> change_table(const std::string& commands);
     Result<void> rebuild_table();
     Result<void> start_isolation();

@@ -73,13 +73,19 @@ void Networks::Impl::change_docker_user(
         LOG_WARN("change DOCKER-USER for our bridges: {}", changed.error().message);
 }
 
-Result<void> Networks::Impl::change_table(const std::string& commands) {
-    if (commands.empty()) return {};
+Result<void> Networks::Impl::change_table(const std::function<Result<void>()>& change) {
     const std::lock_guard writer(table_writer);
-    const auto changed = sys::nft::run(commands);
+    const auto changed = change();
     if (changed) return {};
     LOG_WARN("{}; making the firewall table again", changed.error().message);
     return rebuild_table_locked();
+}
+
+Result<void> Networks::Impl::change_table(const std::string& commands) {
+    return change_table([&]() -> Result<void> {
+        TRY(sys::nft::run(commands));
+        return {};
+    });
 }
 
 Result<std::string> Networks::Impl::list_tables() const {
