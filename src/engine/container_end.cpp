@@ -96,6 +96,7 @@ void Containers::Impl::settle_exit(const std::shared_ptr<Container>& container,
         container->finish_waiters(response, false);
         const auto removed = remove_claimed(claim, {.force = true, .volumes = true});
         if (!removed) LOG_ERROR("remove container {}: {}", record.id, removed.error().message);
+        remove_bundle(record);
         return;
     }
     const auto saved = save(claim, record);
@@ -107,6 +108,8 @@ void Containers::Impl::settle_exit(const std::shared_ptr<Container>& container,
     container->end_run();
     publish_event(record, "die", std::move(attributes));
     container->finish_waiters(response, false);
+    // Its record of the exit was needed until the table had it.
+    remove_bundle(record);
 }
 
 Result<bool> Containers::Impl::signal_and_wait(const std::shared_ptr<Container>& container,
@@ -197,8 +200,7 @@ Result<void> Containers::Impl::remove_claimed(Container::Claim& claim,
         locked->by_id.erase(record.id);
     }
     claim->set_removed();
-    const auto removed = core.store.remove_writable(record.id);
-    if (!removed) LOG_ERROR("remove the files of {}: {}", record.id, removed.error().message);
+    const auto detached = core.store.detach_writable(record.id);
     for (const MountRecord& mount : record.mounts) {
         if (!options.volumes || mount.type != "volume") continue;
         const auto volume = core.volumes.find(mount.name);
@@ -209,6 +211,9 @@ Result<void> Containers::Impl::remove_claimed(Container::Claim& claim,
     api::WaitResponse response;
     response.status_code = record.exit_code;
     claim->finish_waiters(response, true);
+    const auto removed =
+        detached ? core.store.discard(*detached) : Result<void>(fail(detached.error()));
+    if (!removed) LOG_ERROR("remove the files of {}: {}", record.id, removed.error().message);
     return {};
 }
 

@@ -146,6 +146,9 @@ void Containers::Impl::release_run(const Record& record) {
         if (endpoint) core.networks.release(*endpoint);
     }
     if (record.id_base != 0) core.sandboxes.release(record.id_base);
+}
+
+void Containers::Impl::remove_bundle(const Record& record) const {
     ignore(sys::remove_tree(bundle(record)), "swept at the next start");
 }
 
@@ -216,7 +219,7 @@ Result<void> Containers::Impl::start(const std::shared_ptr<Container>& container
         const oci::Spec spec = TRY(build_spec(inputs));
         const std::string path = bundle(record);
         TRY(sys::make_dirs(path, 0700));
-        TRY(undo.add([&] { ignore(sys::remove_tree(path), "swept at the next start"); }));
+        TRY(undo.add([&] { remove_bundle(record); }));
         TRY(sys::write_file(path + "/config.json", json::encode(spec)));
 
         std::weak_ptr<Container> weak = container;

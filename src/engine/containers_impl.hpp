@@ -49,6 +49,7 @@ struct Containers::Impl {
     Result<std::shared_ptr<sys::Fd>> seccomp_filter(const Rights& rights);
     // Frees what a run holds outside the container's own processes.
     void release_run(const Record& record);
+    void remove_bundle(const Record& record) const;
 
     // container_end.cpp
     void on_shim(const std::shared_ptr<Container>& container, const shim::FromShim* message);

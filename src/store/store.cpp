@@ -166,13 +166,17 @@ Result<std::string> Store::create_writable(std::string_view id, std::string_view
 }
 
 Result<void> Store::remove_writable(std::string_view id) {
+    return discard(TRY(detach_writable(id)));
+}
+
+Result<Store::Detached> Store::detach_writable(std::string_view id) {
     TRY(check_container_id(id));
     const std::string path = impl_->paths.container(id);
-    const std::string trash = format("{}/{}", impl_->paths.trash(), random_hex(8));
-    if (::rename(path.c_str(), trash.c_str()) != 0 && errno != ENOENT) {
+    Detached detached;
+    detached.trash = format("{}/{}", impl_->paths.trash(), random_hex(8));
+    if (::rename(path.c_str(), detached.trash.c_str()) != 0 && errno != ENOENT) {
         return fail_errno("rename '{}'", path);
     }
-    std::vector<std::string> layers;
     {
         Transaction tx = TRY(impl_->database->begin(Durability::Later));
         for (const Row& row :
@@ -181,13 +185,17 @@ Result<void> Store::remove_writable(std::string_view id) {
                           " UNION ALL SELECT layers.parent FROM layers JOIN below USING (chain_id))"
                           " SELECT chain_id FROM below WHERE chain_id IS NOT NULL",
                           {id}))) {
-            layers.push_back(row.text(0));
+            detached.layers.push_back(row.text(0));
         }
         TRY(tx.run("DELETE FROM container_layers WHERE container_id = ?", {id}));
         TRY(tx.commit());
     }
-    TRY(impl_->layers.discard(trash));
-    TRY(impl_->gc.collect({}, layers));
+    return detached;
+}
+
+Result<void> Store::discard(const Detached& detached) {
+    TRY(impl_->layers.discard(detached.trash));
+    TRY(impl_->gc.collect({}, detached.layers));
     return {};
 }
 

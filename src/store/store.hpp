@@ -51,8 +51,15 @@ class Store {
     // layer), whose layers stay until remove_writable; gives its path.
     Result<std::string> create_writable(std::string_view id, std::string_view chain_id);
     // Removes containers/<id> with all that is in it, and layers that only it used; absent is
-    // success.
+    // success. In two steps for those who have better to do in between: after the first the
+    // container is gone from the store, and the next start does the second if nobody else has.
     Result<void> remove_writable(std::string_view id);
+    struct Detached {
+        std::string trash;                // its files
+        std::vector<std::string> layers;  // that it used
+    };
+    Result<Detached> detach_writable(std::string_view id);
+    Result<void> discard(const Detached& detached);
     // At start, once the engine knows its containers: removes the folders of all others.
     Result<void> sweep_containers(const std::vector<std::string>& known);
 
