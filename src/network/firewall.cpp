@@ -162,18 +162,17 @@ std::string remove_bridge(const std::string& table, const BridgeRules& bridge) {
 
 std::vector<sys::nft::Element> port_elements(const std::string& table,
                                              const std::vector<PublishedPort>& ports) {
-    using namespace sys::nft;
     std::vector<sys::nft::Element> elements;
     for (const PublishedPort& port : ports) {
         const bool everywhere = port.host_ip == "0.0.0.0";
-        sys::nft::Element element{Family::Ip,
+        sys::nft::Element element{sys::nft::Family::Ip,
                                   table,
                                   everywhere ? "coffer_ports" : "coffer_ports_at",
-                                  number8(protocol_number(port.protocol)),
+                                  sys::nft::number8(protocol_number(port.protocol)),
                                   {}};
         if (!everywhere) element.key += address_bytes(port.host_ip);
-        element.key += number16(port.host_port);
-        element.value = address_bytes(port.container_ip) + number16(port.container_port);
+        element.key += sys::nft::number16(port.host_port);
+        element.value = address_bytes(port.container_ip) + sys::nft::number16(port.container_port);
         elements.push_back(std::move(element));
     }
     return elements;

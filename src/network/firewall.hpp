@@ -1,7 +1,7 @@
 #pragma once
-// The engine's own nftables table as text and elements: planned here, applied by sys/nft. Every engine has one
-// table, named after its default bridge, so that two engines do not collide. Pure functions, safe
-// from any thread.
+// The engine's own nftables table as text and elements: planned here, applied by sys/nft. Every
+// engine has one table, named after its default bridge, so that two engines do not collide. Pure
+// functions, safe from any thread.
 //
 // How a packet goes, in the order of the hooks:
 //   raw          nothing from outside may claim a loopback address (ports published on 127.0.0.1
