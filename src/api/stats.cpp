@@ -15,14 +15,14 @@ void describe(json::Fields& f, const BlkioStatEntry& s) {
 }
 
 void describe(json::Fields& f, const BlkioStats& s) {
-    f("io_service_bytes_recursive", s.io_service_bytes_recursive, json::kNullIfEmpty);
-    f("io_serviced_recursive", s.io_serviced_recursive, json::kNullIfEmpty);
-    f("io_queue_recursive", s.io_queue_recursive, json::kNullIfEmpty);
-    f("io_service_time_recursive", s.io_service_time_recursive, json::kNullIfEmpty);
-    f("io_wait_time_recursive", s.io_wait_time_recursive, json::kNullIfEmpty);
-    f("io_merged_recursive", s.io_merged_recursive, json::kNullIfEmpty);
-    f("io_time_recursive", s.io_time_recursive, json::kNullIfEmpty);
-    f("sectors_recursive", s.sectors_recursive, json::kNullIfEmpty);
+    f("io_service_bytes_recursive", s.io_service_bytes_recursive);
+    f("io_serviced_recursive", s.io_serviced_recursive);
+    f("io_queue_recursive", s.io_queue_recursive);
+    f("io_service_time_recursive", s.io_service_time_recursive);
+    f("io_wait_time_recursive", s.io_wait_time_recursive);
+    f("io_merged_recursive", s.io_merged_recursive);
+    f("io_time_recursive", s.io_time_recursive);
+    f("sectors_recursive", s.sectors_recursive);
 }
 
 void describe(json::Fields& f, const CpuUsage& s) {
@@ -75,6 +75,7 @@ void describe(json::Fields& f, const StatsResponse& s) {
     f("pids_stats", s.pids_stats);
     f("blkio_stats", s.blkio_stats);
     f("num_procs", s.num_procs);
+    f("storage_stats", s.storage_stats);
     f("preread", s.preread);
     f("precpu_stats", s.precpu_stats);
 }

@@ -24,15 +24,15 @@ struct BlkioStatEntry {
     std::uint64_t value = 0;
 };
 
-struct BlkioStats {
-    std::vector<BlkioStatEntry> io_service_bytes_recursive;
-    std::vector<BlkioStatEntry> io_serviced_recursive;
-    std::vector<BlkioStatEntry> io_queue_recursive;
-    std::vector<BlkioStatEntry> io_service_time_recursive;
-    std::vector<BlkioStatEntry> io_wait_time_recursive;
-    std::vector<BlkioStatEntry> io_merged_recursive;
-    std::vector<BlkioStatEntry> io_time_recursive;
-    std::vector<BlkioStatEntry> sectors_recursive;
+struct BlkioStats {  // absent: the kernel does not tell
+    std::optional<std::vector<BlkioStatEntry>> io_service_bytes_recursive;
+    std::optional<std::vector<BlkioStatEntry>> io_serviced_recursive;
+    std::optional<std::vector<BlkioStatEntry>> io_queue_recursive;
+    std::optional<std::vector<BlkioStatEntry>> io_service_time_recursive;
+    std::optional<std::vector<BlkioStatEntry>> io_wait_time_recursive;
+    std::optional<std::vector<BlkioStatEntry>> io_merged_recursive;
+    std::optional<std::vector<BlkioStatEntry>> io_time_recursive;
+    std::optional<std::vector<BlkioStatEntry>> sectors_recursive;
 };
 
 struct CpuUsage {  // nanoseconds
@@ -85,6 +85,7 @@ struct StatsResponse {
     PidsStats pids_stats;
     BlkioStats blkio_stats;
     std::uint32_t num_procs = 0;
+    json::Empty storage_stats;  // of Windows
     std::string preread = "0001-01-01T00:00:00Z";
     CpuStats precpu_stats;
 };

@@ -1,7 +1,6 @@
 // The life of a start: sandbox, network, files, spec, shim. Each step registers its undoing; the
 // container's claim is held throughout, no lock is.
 #include <fcntl.h>
-#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "base/log.hpp"
@@ -14,17 +13,12 @@
 #include "runtime/seccomp_cache.hpp"
 #include "store/store.hpp"
 #include "sys/file.hpp"
+#include "sys/host.hpp"
 #include "sys/memfd.hpp"
 
 namespace coffer::engine {
 
 namespace {
-
-std::uint64_t host_memory() {
-    struct sysinfo info {};
-    ::sysinfo(&info);
-    return std::uint64_t{info.totalram} * info.mem_unit;
-}
 
 Result<std::vector<network::PortRequest>> port_requests(const Record& record) {
     std::vector<network::PortRequest> requests;
@@ -179,7 +173,7 @@ Result<void> Containers::Impl::start(const std::shared_ptr<Container>& container
                                         : record.host_config.resources.cgroup_parent,
                                     record.id);
         inputs.host_network = record.host_config.network_mode == "host";
-        inputs.host_memory = host_memory();
+        inputs.host_memory = sys::total_memory();
         record.cgroup_path = inputs.cgroup_path;
 
         std::vector<network::Endpoint> endpoints;

@@ -67,6 +67,13 @@ struct Containers::Impl {
     void rejoin(const std::shared_ptr<Container>& container);
     void abandon(const std::string& id);
 
+    // container_list.cpp
+    struct Sizes {
+        std::int64_t own = 0;
+        std::int64_t with_image = 0;
+    };
+    Result<Sizes> sizes(const Record& record) const;
+
     // container_view.cpp
     api::ContainerInspect inspect(const Record& record) const;
     api::ContainerSummary summary(const Record& record) const;
@@ -76,6 +83,8 @@ struct Containers::Impl {
 inline store::Durability durability_of(const Record& record) {
     return record.host_config.auto_remove ? store::Durability::Later : store::Durability::AtOnce;
 }
+// The rows of ps about these processes, with their threads. Pure.
+Result<api::TopResponse> parse_processes(const std::string& output, const std::vector<int>& pids);
 // "TERM", "SIGTERM", "15" -> 15.
 Result<int> parse_signal(const std::string& text);
 // docker's exit code for a run that the shim could not start: 125, 126 or 127.

@@ -11,6 +11,7 @@
 #include "engine/execs.hpp"
 #include "engine/images.hpp"
 #include "engine/shim_link.hpp"
+#include "engine/stats.hpp"
 #include "engine/system.hpp"
 #include "network/sandbox.hpp"
 #include "store/store.hpp"
@@ -78,6 +79,7 @@ struct Engine::Impl {
     std::unique_ptr<Containers> containers;
     std::unique_ptr<Execs> execs;
     std::unique_ptr<System> system;
+    std::unique_ptr<Stats> stats;
     std::unique_ptr<WorkerPool> workers;  // its jobs use all above: it ends first, after the shims
     std::unique_ptr<ShimLinks> shims;
 };
@@ -131,6 +133,7 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
     impl->containers = std::make_unique<Containers>(*impl->core);
     impl->execs = std::make_unique<Execs>(*impl->core, *impl->containers);
     impl->system = std::make_unique<System>(*impl->core, *impl->containers);
+    impl->stats = std::make_unique<Stats>(*impl->containers);
     TRY_CONTEXT(impl->containers->recover(), "recover from the last run");
     return std::unique_ptr<Engine>(new Engine(std::move(impl)));
 }
@@ -155,6 +158,9 @@ volume::Volumes& Engine::volumes() {
 }
 System& Engine::system() {
     return *impl_->system;
+}
+Stats& Engine::stats() {
+    return *impl_->stats;
 }
 store::Store& Engine::store() {
     return *impl_->store;

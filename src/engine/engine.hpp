@@ -18,6 +18,7 @@ namespace coffer::engine {
 
 class Containers;
 class Execs;
+class Stats;
 class System;
 
 struct EngineOptions {
@@ -49,6 +50,7 @@ class Engine {
     network::Networks& networks();
     volume::Volumes& volumes();
     System& system();
+    Stats& stats();
     store::Store& store();
 
   private:

@@ -37,7 +37,7 @@ Result<bool> Filters::boolean(const std::string& key, bool otherwise) const {
     const bool no =
         values == std::vector<std::string>{"0"} || values == std::vector<std::string>{"false"};
     if (yes || no) return yes;
-    return fail(Code::InvalidArgument, "invalid filter '{}={}'", key, join(values, ","));
+    return fail(Code::InvalidArgument, "invalid filter '{}=[{}]'", key, join(values, " "));
 }
 
 Result<void> Filters::accept(const std::vector<std::string_view>& keys) const {

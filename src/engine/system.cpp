@@ -1,6 +1,5 @@
 #include "engine/system.hpp"
 
-#include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include "store/store.hpp"
 #include "sys/cgroup.hpp"
 #include "sys/file.hpp"
+#include "sys/host.hpp"
 #include "volume/volumes.hpp"
 
 namespace coffer::engine {
@@ -78,8 +78,6 @@ api::Version System::version() const {
 
 Result<api::Info> System::info() const {
     const utsname names = host_names();
-    struct sysinfo memory {};
-    ::sysinfo(&memory);
     const sys::cgroup::Layout& cgroups = sys::cgroup::host_layout();
     const Containers::Counts counts = containers_->counts();
     api::Info info;
@@ -115,7 +113,7 @@ Result<api::Info> System::info() const {
     info.architecture = names.machine;
     info.index_server_address = "https://index.docker.io/v1/";
     info.n_cpu = ::sysconf(_SC_NPROCESSORS_ONLN);
-    info.mem_total = static_cast<std::int64_t>(std::uint64_t{memory.totalram} * memory.mem_unit);
+    info.mem_total = static_cast<std::int64_t>(sys::total_memory());
     info.docker_root_dir = core_->store.paths().root();
     info.name = names.nodename;
     info.server_version = COFFER_VERSION;

@@ -332,7 +332,7 @@ Result<void> Cgroup::join_self() const {
 }
 Result<void> Cgroup::update(const Limits& limits) const {
     if (limits.memory_check_usage && limits.memory.value_or(-1) >= 0) {
-        const std::uint64_t usage = TRY(backend_->stats()).memory_usage;
+        const std::uint64_t usage = TRY(backend_->stats(Detail::Usage)).memory_usage;
         if (usage > static_cast<std::uint64_t>(*limits.memory)) {
             return fail(Code::Conflict, "memory limit of {} is below the {} bytes in use",
                         *limits.memory, usage);
@@ -360,8 +360,8 @@ Result<void> Cgroup::signal_all(int number) const {
 Result<std::vector<int>> Cgroup::pids() const {
     return collect_pids(backend_->folders().front());
 }
-Result<Stats> Cgroup::stats() const {
-    return backend_->stats();
+Result<Stats> Cgroup::stats(Detail detail) const {
+    return backend_->stats(detail);
 }
 Result<std::uint64_t> Cgroup::oom_kills() const {
     return backend_->oom_kills();

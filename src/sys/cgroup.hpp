@@ -78,9 +78,10 @@ struct Stats {
     std::uint64_t throttled_periods = 0;
     std::uint64_t throttled_ns = 0;
     std::uint64_t memory_usage = 0;
-    std::uint64_t memory_max_usage = 0;                              // v2: since Linux 5.19
-    std::uint64_t memory_limit = 0;                                  // UINT64_MAX: none
-    std::uint64_t memory_failures = 0;                               // how often the limit was hit
+    std::uint64_t memory_max_usage = 0;  // v2: since Linux 5.19
+    std::uint64_t memory_limit = 0;      // UINT64_MAX: none
+    std::uint64_t memory_failures = 0;   // how often the limit was hit
+    std::uint64_t memory_ooms = 0;       // v2: how often nothing could be reclaimed
     std::vector<std::pair<std::string, std::uint64_t>> memory_stat;  // memory.stat as it is
     struct Counter {  // one of v1's "usage, limit, most, failures"
         std::uint64_t usage = 0;
@@ -104,6 +105,10 @@ struct Stats {
     // Texts of the pressure files: "cpu", "memory", "io". v2 only.
     std::vector<std::pair<std::string, std::string>> pressure;
 };
+
+// Usage leaves out what costs many files and says little of use: swap, kernel memory, huge pages,
+// cpusets, pressure.
+enum class Detail : std::uint8_t { Usage, All };
 
 // The machine's hierarchies, as far as this process sees them.
 struct Layout {
@@ -162,7 +167,7 @@ class Cgroup {
     Result<void> kill_all() const;
     Result<void> signal_all(int number) const;
     Result<std::vector<int>> pids() const;  // with the groups below
-    Result<Stats> stats() const;
+    Result<Stats> stats(Detail detail = Detail::All) const;
     // How many processes the OOM killer has taken.
     Result<std::uint64_t> oom_kills() const;
     // A descriptor that reports an OOM kill: EPOLLIN on v1 (an eventfd, read it), EPOLLPRI |

@@ -46,7 +46,7 @@ class Backend {
     virtual Result<void> set_frozen(bool frozen) = 0;
     virtual Result<bool> is_frozen() const = 0;
     virtual Result<void> kill_all() = 0;
-    virtual Result<Stats> stats() const = 0;
+    virtual Result<Stats> stats(Detail detail) const = 0;
     virtual Result<std::uint64_t> oom_kills() const = 0;
     virtual Result<Fd> oom_events() const = 0;
     virtual Result<Fd> clone_fd() const = 0;

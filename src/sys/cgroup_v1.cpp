@@ -101,7 +101,7 @@ class V1 : public Backend {
         return {};
     }
 
-    Result<Stats> stats() const override;
+    Result<Stats> stats(Detail detail) const override;
 
     Result<std::uint64_t> oom_kills() const override {
         const std::string place = folder("memory");
@@ -207,7 +207,7 @@ std::vector<Stats::Row> parse_blkio(std::string_view text) {
     return rows;
 }
 
-Result<Stats> V1::stats() const {
+Result<Stats> V1::stats(Detail detail) const {
     if (!present()) return fail(Code::NotFound, "the cgroup is gone");
     Stats stats;
     if (const std::string place = folder("cpuacct"); !place.empty()) {
@@ -234,18 +234,6 @@ Result<Stats> V1::stats() const {
         if (stats.memory_limit >= kLargestCounter) stats.memory_limit = kNoLimit;
         stats.memory_failures = TRY(read_number(place + "/memory.failcnt", 0, 0));
         stats.memory_stat = parse_flat(TRY(read_optional(place + "/memory.stat")));
-        stats.memory_swap = TRY(read_counter(place, "memory.memsw"));
-        stats.memory_kernel = TRY(read_counter(place, "memory.kmem"));
-        stats.memory_kernel_tcp = TRY(read_counter(place, "memory.kmem.tcp"));
-        stats.memory_hierarchy = TRY(read_number(place + "/memory.use_hierarchy", 0, 0)) == 1;
-    }
-    if (const std::string place = folder("cpuset"); !place.empty()) {
-        TRY(read_cpuset(place, stats));
-    }
-    if (const std::string place = folder("hugetlb"); !place.empty()) {
-        for (const std::string& size : huge_page_sizes()) {
-            stats.hugetlb.emplace_back(size, TRY(read_counter(place, "hugetlb." + size)));
-        }
     }
     if (const std::string place = folder("pids"); !place.empty()) {
         stats.pids = TRY(read_number(place + "/pids.current", 0, 0));
@@ -265,6 +253,21 @@ Result<Stats> V1::stats() const {
             auto rows =
                 parse_blkio(TRY(read_optional(place + "/blkio.bfq." + name + "_recursive")));
             if (!rows.empty()) stats.io_other.emplace_back(name, std::move(rows));
+        }
+    }
+    if (detail == Detail::Usage) return stats;
+    if (const std::string place = folder("memory"); !place.empty()) {
+        stats.memory_swap = TRY(read_counter(place, "memory.memsw"));
+        stats.memory_kernel = TRY(read_counter(place, "memory.kmem"));
+        stats.memory_kernel_tcp = TRY(read_counter(place, "memory.kmem.tcp"));
+        stats.memory_hierarchy = TRY(read_number(place + "/memory.use_hierarchy", 0, 0)) == 1;
+    }
+    if (const std::string place = folder("cpuset"); !place.empty()) {
+        TRY(read_cpuset(place, stats));
+    }
+    if (const std::string place = folder("hugetlb"); !place.empty()) {
+        for (const std::string& size : huge_page_sizes()) {
+            stats.hugetlb.emplace_back(size, TRY(read_counter(place, "hugetlb." + size)));
         }
     }
     return stats;

@@ -95,7 +95,7 @@ class V2 : public Backend {
         return set_frozen(false);
     }
 
-    Result<Stats> stats() const override;
+    Result<Stats> stats(Detail detail) const override;
 
     Result<std::uint64_t> oom_kills() const override {
         const auto events = parse_flat(TRY(read_optional(folders_.front() + "/memory.events")));
@@ -180,7 +180,7 @@ void parse_io(std::string_view text, Stats& stats) {
     }
 }
 
-Result<Stats> V2::stats() const {
+Result<Stats> V2::stats(Detail detail) const {
     const std::string& place = folders_.front();
     if (!present()) return fail(Code::NotFound, "the cgroup is gone");
     Stats stats;
@@ -193,17 +193,19 @@ Result<Stats> V2::stats() const {
     stats.throttled_ns = find_flat(cpu, "throttled_usec") * 1000;
     stats.memory_usage = TRY(read_number(place + "/memory.current", 0, 0));
     stats.memory_limit = TRY(read_number(place + "/memory.max", kNoLimit, kNoLimit));
-    stats.memory_failures =
-        find_flat(parse_flat(TRY(read_optional(place + "/memory.events"))), "max");
+    const auto events = parse_flat(TRY(read_optional(place + "/memory.events")));
+    stats.memory_failures = find_flat(events, "max");
+    stats.memory_ooms = find_flat(events, "oom");
     stats.memory_stat = parse_flat(TRY(read_optional(place + "/memory.stat")));
     stats.pids = TRY(read_number(place + "/pids.current", 0, 0));
     stats.pids_limit = TRY(read_number(place + "/pids.max", 0, 0));
     stats.memory_max_usage = TRY(read_number(place + "/memory.peak", 0, 0));
     stats.memory_hierarchy = true;
+    parse_io(TRY(read_optional(place + "/io.stat")), stats);
+    if (detail == Detail::Usage) return stats;
     stats.memory_swap.usage = TRY(read_number(place + "/memory.swap.current", 0, 0));
     stats.memory_swap.limit = TRY(read_number(place + "/memory.swap.max", kNoLimit, 0));
     stats.memory_swap.max = TRY(read_number(place + "/memory.swap.peak", 0, 0));
-    parse_io(TRY(read_optional(place + "/io.stat")), stats);
     TRY(read_cpuset(place, stats));
     for (const std::string& size : huge_page_sizes()) {
         const std::string base = place + "/hugetlb." + size;

@@ -7,6 +7,7 @@ class Containers;
 class Events;
 class Execs;
 class Images;
+class Stats;
 class System;
 }  // namespace coffer::engine
 namespace coffer::network {
@@ -24,6 +25,7 @@ struct Context {
     engine::Images& images;
     engine::Events& events;
     engine::System& system;
+    engine::Stats& stats;
     network::Networks& networks;
     volume::Volumes& volumes;
 };

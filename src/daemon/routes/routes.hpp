@@ -8,6 +8,7 @@ namespace coffer::daemon {
 
 std::span<const Route> container_routes();
 std::span<const Route> container_stream_routes();
+std::span<const Route> container_stats_routes();
 std::span<const Route> exec_routes();
 std::span<const Route> image_routes();
 std::span<const Route> network_routes();
@@ -15,8 +16,9 @@ std::span<const Route> system_routes();
 std::span<const Route> volume_routes();
 
 inline Router all_routes() {
-    return Router({system_routes(), container_routes(), container_stream_routes(), exec_routes(),
-                   image_routes(), network_routes(), volume_routes()});
+    return Router({system_routes(), container_routes(), container_stream_routes(),
+                   container_stats_routes(), exec_routes(), image_routes(), network_routes(),
+                   volume_routes()});
 }
 
 }  // namespace coffer::daemon
