@@ -81,4 +81,14 @@ Result<void> Containers::update(const std::string& id, const oci::LinuxResources
     return folder.save(state);
 }
 
+Result<void> Containers::update_schemata(const std::string& id,
+                                         const std::vector<std::string>& schemata) const {
+    const StateFolder folder = TRY(StateFolder::open(settings_.root, id));
+    const State state = TRY(folder.load());
+    if (state.resctrl.folder.empty()) {
+        return fail(Code::InvalidArgument, "container '{}' was created without linux.intelRdt", id);
+    }
+    return resctrl::update(state.resctrl, schemata);
+}
+
 }  // namespace coffer::runtime

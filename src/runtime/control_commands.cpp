@@ -63,9 +63,6 @@ Result<oci::LinuxResources> resources_of(const Args& args) {
                                              : TRY(sys::read_file(path, kResourcesLimit));
         return TRY_CONTEXT(json::decode<oci::LinuxResources>(text), "resources '{}'", path);
     }
-    for (const char* flag : {"l3-cache-schema", "mem-bw-schema"}) {
-        if (args.has(flag)) return fail(Code::NotImplemented, "--{} is not supported", flag);
-    }
     oci::LinuxResources resources;
     TRY(take_number(args, "blkio-weight", resources.block_io.emplace().weight));
     oci::LinuxCpu& cpu = resources.cpu.emplace();
@@ -141,6 +138,13 @@ Result<int> update_command(const Containers& containers, const Words& words) {
     const Args args = TRY(parse_args(words, kUpdateFlags));
     const std::string id = TRY(one_id(args, "update"));
     TRY(containers.inspect(id));
+    std::vector<std::string> schemata;
+    for (const char* flag : {"l3-cache-schema", "mem-bw-schema"}) {
+        if (args.has(flag)) schemata.push_back(args.get(flag));
+    }
+    if (!schemata.empty()) {
+        TRY_CONTEXT(containers.update_schemata(id, schemata), "--l3-cache-schema, --mem-bw-schema");
+    }
     const oci::LinuxResources changes = TRY(resources_of(args));
     TRY(containers.update(id, changes));
     return 0;

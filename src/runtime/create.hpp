@@ -48,6 +48,8 @@ struct CreateOptions {
     int netns_fd = -1;
     Stdio stdio;
     const sys::cgroup::Cgroup* cgroup = nullptr;  // borrowed; nullptr: stay in the caller's
+    // Further groups to be in: files that a process enters one by, writing 0 to it.
+    std::vector<std::string> task_files;
     // SIGKILL to the process when the caller dies: for a caller that watches it.
     bool die_with_parent = false;
     // Compiled linux.seccomp; must be given when the spec has one.

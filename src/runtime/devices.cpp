@@ -25,25 +25,16 @@ Result<mode_t> type_of(const oci::LinuxDevice& device) {
     return fail(Code::InvalidArgument, "device '{}': type '{}'", device.path, device.type);
 }
 
-Result<void> make_node(const sys::RootedDir& dev, const oci::LinuxDevice& device,
+Result<void> make_node(int folder_fd, const std::string& name, const oci::LinuxDevice& device,
                        const MountContext& context) {
-    const std::string path = clean_path(device.path);
-    if (!path.starts_with("/dev/")) {
-        return fail(Code::InvalidArgument, "device '{}' lies outside of /dev", device.path);
-    }
-    const std::string below = path.substr(4);
-    const std::size_t slash = below.rfind('/');
-    const std::string name = below.substr(slash + 1);
-    // Nobody else sees this tmpfs yet; only earlier entries of the same list can be in the way.
-    const sys::Fd folder = TRY(dev.make_dirs(below.substr(0, slash)));
     const mode_t type = TRY(type_of(device));
     const auto mode = static_cast<mode_t>(device.file_mode.value_or(0666) & 07777);
     const dev_t number =
         ::makedev(static_cast<unsigned>(device.major), static_cast<unsigned>(device.minor));
-    if (::mknodat(folder.get(), name.c_str(), type | mode, number) != 0) {
+    if (::mknodat(folder_fd, name.c_str(), type | mode, number) != 0) {
         return fail_errno("create device '{}'", device.path);
     }
-    if (::fchmodat(folder.get(), name.c_str(), mode, 0) != 0) {
+    if (::fchmodat(folder_fd, name.c_str(), mode, 0) != 0) {
         return fail_errno("set mode of device '{}'", device.path);
     }
     if (!device.uid && !device.gid) return {};
@@ -53,10 +44,36 @@ Result<void> make_node(const sys::RootedDir& dev, const oci::LinuxDevice& device
         uid = TRY_CONTEXT(sys::ns::map_id(context.uids, uid), "owner of device '{}'", device.path);
         gid = TRY_CONTEXT(sys::ns::map_id(context.gids, gid), "group of device '{}'", device.path);
     }
-    if (::fchownat(folder.get(), name.c_str(), uid, gid, AT_SYMLINK_NOFOLLOW) != 0) {
+    if (::fchownat(folder_fd, name.c_str(), uid, gid, AT_SYMLINK_NOFOLLOW) != 0) {
         return fail_errno("set owner of device '{}'", device.path);
     }
     return {};
+}
+
+// The folder below /dev that a device goes into, made, and its name there.
+struct Place {
+    sys::Fd folder;
+    std::string name;
+};
+Result<Place> place_of(const sys::RootedDir& dev, const oci::LinuxDevice& device) {
+    const std::string below = clean_path(device.path).substr(4);
+    const std::size_t slash = below.rfind('/');
+    // Nobody else sees this tmpfs yet; only earlier entries of the same list can be in the way.
+    return Place{TRY(dev.make_dirs(below.substr(0, slash))), below.substr(slash + 1)};
+}
+
+// The host's own node, as a mount, for who may not make any.
+Result<sys::Fd> open_hosts(const oci::LinuxDevice& device) {
+    const std::string path = clean_path(device.path);
+    sys::Fd tree = TRY_CONTEXT(sys::mount::clone_tree(AT_FDCWD, path, sys::mount::Depth::One),
+                               "device '{}'", path);
+    struct stat status {};
+    if (::fstat(tree.get(), &status) != 0) return fail_errno("stat '{}'", path);
+    const bool same = (status.st_mode & S_IFMT) == TRY(type_of(device)) &&
+                      status.st_rdev == ::makedev(static_cast<unsigned>(device.major),
+                                                  static_cast<unsigned>(device.minor));
+    if (!same) return fail(Code::Forbidden, "device '{}': the host's is another one", path);
+    return tree;
 }
 
 }  // namespace
@@ -69,7 +86,7 @@ bool is_our_own(const oci::Spec& spec, const std::string& path) {
            (path == "/dev/console" && spec.process && spec.process->terminal);
 }
 
-// Those that every container has, unless the spec says otherwise, and the spec's.
+// Below /dev: those that every container has, unless the spec says otherwise, and the spec's.
 std::vector<oci::LinuxDevice> all_devices(const oci::Spec& spec) {
     const auto& wanted = spec.linux->devices;
     std::vector<oci::LinuxDevice> all;
@@ -80,7 +97,8 @@ std::vector<oci::LinuxDevice> all_devices(const oci::Spec& spec) {
         if (std::none_of(wanted.begin(), wanted.end(), is_same)) all.push_back(device);
     }
     for (const oci::LinuxDevice& device : wanted) {
-        if (!is_our_own(spec, clean_path(device.path))) all.push_back(device);
+        const std::string path = clean_path(device.path);
+        if (is_below(path, "/dev") && !is_our_own(spec, path)) all.push_back(device);
     }
     return all;
 }
@@ -103,27 +121,29 @@ const std::vector<oci::LinuxDevice>& default_devices() {
     return devices;
 }
 
+std::vector<oci::LinuxDevice> devices_elsewhere(const oci::Spec& spec) {
+    std::vector<oci::LinuxDevice> elsewhere;
+    for (const oci::LinuxDevice& device : spec.linux->devices) {
+        if (!is_below(clean_path(device.path), "/dev")) elsewhere.push_back(device);
+    }
+    return elsewhere;
+}
+
+Result<sys::Fd> open_device(const sys::Fd& nodes, const std::string& name,
+                            const oci::LinuxDevice& device, const MountContext& context) {
+    if (context.unprivileged) return open_hosts(device);
+    TRY(make_node(nodes.get(), name, device, context));
+    return sys::mount::clone_tree(nodes.get(), name, sys::mount::Depth::One);
+}
+
 Result<void> bind_devices(const sys::Fd& mount, const oci::Spec& spec) {
     const sys::RootedDir dev(TRY(mount.duplicate()));
     for (const oci::LinuxDevice& device : all_devices(spec)) {
-        const std::string path = clean_path(device.path);
-        const sys::Fd tree = TRY_CONTEXT(
-            sys::mount::clone_tree(AT_FDCWD, path, sys::mount::Depth::One), "device '{}'", path);
-        struct stat status {};
-        if (::fstat(tree.get(), &status) != 0) return fail_errno("stat '{}'", path);
-        const bool same = (status.st_mode & S_IFMT) == TRY(type_of(device)) &&
-                          status.st_rdev == ::makedev(static_cast<unsigned>(device.major),
-                                                      static_cast<unsigned>(device.minor));
-        if (!same) {
-            return fail(Code::Forbidden, "device '{}': the host's is another one", path);
-        }
-        const std::string below = path.substr(4);
-        const std::size_t slash = below.rfind('/');
-        const sys::Fd folder = TRY(dev.make_dirs(below.substr(0, slash)));
-        const std::string name = below.substr(slash + 1);
+        const sys::Fd tree = TRY(open_hosts(device));
+        const auto [folder, name] = TRY(place_of(dev, device));
         TRY(sys::open_at(folder.get(), name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW, 0666));
         const sys::Fd place = TRY(sys::open_at(folder.get(), name, O_PATH | O_NOFOLLOW));
-        TRY_CONTEXT(sys::mount::attach(tree.get(), place.get()), "device '{}'", path);
+        TRY_CONTEXT(sys::mount::attach(tree.get(), place.get()), "device '{}'", device.path);
     }
     return {};
 }
@@ -136,7 +156,8 @@ Result<sys::Fd> make_dev(const oci::Spec& spec, const MountPlan& plan,
     const sys::RootedDir dev(TRY(mount.duplicate()));
     if (!context.unprivileged) {
         for (const oci::LinuxDevice& device : all_devices(spec)) {
-            TRY(make_node(dev, device, context));
+            const auto [folder, name] = TRY(place_of(dev, device));
+            TRY(make_node(folder.get(), name, device, context));
         }
     }
     for (const auto& [name, target] : kLinks) {

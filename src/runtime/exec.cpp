@@ -118,6 +118,7 @@ Result<void> run_joiner(ChildArgument& argument) {
     }
     TRY(set_exec_affinity(0, plan.process, AffinityPhase::Initial));
     if (plan.options.cgroup != nullptr) TRY(plan.options.cgroup->join_self());
+    for (const std::string& file : plan.options.task_files) TRY(sys::write_existing(file, "0"));
     // Network and other namespaces may belong to other user namespaces than the container's: they
     // are joined while we still have rights in all of them.
     const bool unprivileged = ::geteuid() != 0;

@@ -14,6 +14,7 @@ struct ExecOptions {
     std::vector<std::string> groups;
     Stdio stdio;                                  // not used with process.terminal
     const sys::cgroup::Cgroup* cgroup = nullptr;  // of the container
+    std::vector<std::string> task_files;          // as in CreateOptions
     std::string seccomp_bpf;                      // of the container; empty: none
     unsigned seccomp_flags = 0;
     const oci::Linux* linux = nullptr;  // of the container: personality and memory policy

@@ -1,6 +1,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "json/codec.hpp"
 #include "runtime/commands.hpp"
 #include "runtime/exec.hpp"
@@ -83,20 +85,55 @@ Result<oci::Process> make_process(const Args& args, const oci::Spec& spec) {
     return process;
 }
 
-// The container's group, or the one that --cgroup names below it.
-Result<sys::cgroup::Cgroup> group_of(const Args& args, const State& state) {
+// What --cgroup asks for: "path" or "controller[,controller...]:path", below the container's group.
+struct Groups {
+    sys::cgroup::Cgroup whole;
+    std::vector<std::string> task_files;  // of single controllers, entered after it
+};
+
+Result<void> add_controllers(const State& state, std::string_view controllers,
+                             const std::string& below, Groups& groups) {
+    const sys::cgroup::Layout& layout = sys::cgroup::host_layout();
+    if (layout.version != 1) {
+        return fail(Code::InvalidArgument,
+                    "--cgroup '{}:{}': controllers share one path on cgroup v2", controllers,
+                    below);
+    }
+    for (const std::string& controller : split(controllers, ',')) {
+        const auto place =
+            std::find_if(layout.v1.begin(), layout.v1.end(), [&](const auto& hierarchy) {
+                const auto& names = hierarchy.controllers;
+                return std::find(names.begin(), names.end(), controller) != names.end();
+            });
+        if (place == layout.v1.end()) {
+            return fail(Code::InvalidArgument, "--cgroup: controller '{}' is not mounted",
+                        controller);
+        }
+        const std::string folder =
+            sys::cgroup::folder_of(*place, state.cgroup_path + clean_path(below));
+        if (!sys::exists(folder)) return fail(Code::NotFound, "--cgroup: no cgroup '{}'", folder);
+        groups.task_files.push_back(folder + "/tasks");
+    }
+    return {};
+}
+
+Result<Groups> groups_of(const Args& args, const State& state) {
+    Groups groups;
     if (state.cgroup_path.empty()) {
-        if (!args.has("cgroup")) return sys::cgroup::Cgroup();
+        if (!args.has("cgroup")) return groups;
         return fail(Code::InvalidArgument, "--cgroup: container '{}' has no control group",
                     state.id);
     }
-    const std::string below = args.get("cgroup");
-    if (below.find(':') != std::string::npos) {
-        return fail(Code::NotImplemented, "--cgroup '{}': a controller is not supported", below);
+    std::string path = state.cgroup_path;
+    for (const std::string& word : args.all("cgroup")) {
+        if (const auto parts = cut(word, ":")) {
+            TRY(add_controllers(state, parts->first, std::string(parts->second), groups));
+        } else if (clean_path(word) != "/") {
+            path = state.cgroup_path + clean_path(word);
+        }
     }
-    const std::string path =
-        below.empty() ? state.cgroup_path : state.cgroup_path + clean_path(below);
-    return TRY_CONTEXT(sys::cgroup::Cgroup::open(path), "join '{}'", path);
+    groups.whole = TRY_CONTEXT(sys::cgroup::Cgroup::open(path), "join '{}'", path);
+    return groups;
 }
 
 }  // namespace
@@ -128,8 +165,14 @@ Result<int> exec_command(const Containers& containers, const Words& words) {
         options.seccomp_bpf = TRY(cached_filter(containers.filters(), *spec.linux->seccomp));
         options.seccomp_flags = TRY(seccomp_flags_of(*spec.linux->seccomp));
     }
-    const auto cgroup = TRY(group_of(args, container.state));
-    if (cgroup) options.cgroup = &cgroup;
+    const Groups groups = TRY(groups_of(args, container.state));
+    if (groups.whole) options.cgroup = &groups.whole;
+    options.task_files = groups.task_files;
+    if (!container.state.resctrl.folder.empty()) {
+        for (std::string& file : container.state.resctrl.task_files()) {
+            options.task_files.push_back(std::move(file));
+        }
+    }
     options.linux = spec.linux ? &*spec.linux : nullptr;
     options.preserved_fds = preserved;
     options.on_listener = listener_sender(spec, container.state);

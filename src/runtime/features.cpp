@@ -3,6 +3,7 @@
 #include "json/value.hpp"
 #include "runtime/commands.hpp"
 #include "runtime/mount_plan.hpp"
+#include "runtime/resctrl.hpp"
 #include "runtime/seccomp_profile.hpp"
 #include "runtime/tuning.hpp"
 #include "sys/credentials.hpp"
@@ -66,7 +67,9 @@ Object linux_part() {
         {"selinux", enabled(true)},
         {"memoryPolicy",
          Object{{"modes", names(memory_policy_modes())}, {"flags", names(memory_policy_flags())}}},
-        {"intelRdt", enabled(false)},
+        {"intelRdt", Object{{"enabled", resctrl::mount_point().has_value()},
+                            {"schemata", true},
+                            {"monitoring", true}}},
         {"mountExtensions", Object{{"idmap", enabled(true)}}},
         {"netDevices", enabled(true)},
     };

@@ -120,6 +120,7 @@ Result<void> run_init(InitArgument& argument, Channel& channel) {
                           bool(launch.userns) && !launch.userns_first,
                           argument.trees.mask_folder,
                           launch.options.no_pivot,
+                          launch.mount_ns.get(),
                           {},
                           {}};
     if (spec.hooks || launch.options.move_devices) {

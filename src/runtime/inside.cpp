@@ -12,6 +12,7 @@
 
 #include "runtime/sysctl.hpp"
 #include "sys/cgroup.hpp"
+#include "sys/namespace.hpp"
 
 namespace coffer::runtime {
 
@@ -114,6 +115,8 @@ Result<void> mount_inside(const RootedDir& root, const MountPlan& plan, std::vec
             trees.clear();
             return {};
         }
+        case MountKind::Remount:
+            return remount(root, plan);
         case MountKind::Dev:
         case MountKind::Tmpfs:
         case MountKind::Devpts:
@@ -177,6 +180,24 @@ Result<void> set_root_propagation(const std::string& name) {
                              recursive ? Depth::Recursive : Depth::One);
 }
 
+// Joins a mount namespace with our root in hand: there it covers the root, so that whoever joins
+// later finds it, and goes on being ours where it was left. Refused where that would be seen in
+// other namespaces, which the kernel tells by not taking an unbindable mount.
+Result<void> move_root_into(int mount_ns_fd) {
+    const Fd tree = TRY(m::clone_tree(AT_FDCWD, "/", Depth::Recursive));
+    TRY(m::set_attributes(tree.get(), {.propagation = Propagation::Unbindable}, Depth::One));
+    TRY(sys::ns::enter(mount_ns_fd, sys::ns::Kind::Mount));
+    const Fd place = TRY(sys::open_file("/", O_PATH | O_DIRECTORY));
+    const auto attached = m::attach(tree.get(), place.get());
+    if (!attached && attached.error().sys_errno == EINVAL) {
+        return fail(Code::InvalidArgument, "its root is shared with other mount namespaces");
+    }
+    TRY(attached);
+    TRY(m::set_attributes(tree.get(), {.propagation = Propagation::Private}, Depth::One));
+    if (::fchdir(tree.get()) != 0 || ::chroot(".") != 0) return fail_errno("change root");
+    return {};
+}
+
 }  // namespace
 
 Result<Inside> enter_rootfs_in_child(const InsideRequest& request) {
@@ -207,6 +228,9 @@ Result<Inside> enter_rootfs_in_child(const InsideRequest& request) {
     if (request.before_pivot) TRY(request.before_pivot());
     TRY(protect_paths(root, proc, *request.spec.linux, request.mask_folder));
     TRY(request.no_pivot ? m::move_working_folder_to_root() : m::pivot_to_working_folder());
+    if (request.mount_ns_fd >= 0) {
+        TRY_CONTEXT(move_root_into(request.mount_ns_fd), "linux.namespaces: 'mount'");
+    }
     if (!request.spec.linux->rootfs_propagation.empty()) {
         TRY(set_root_propagation(request.spec.linux->rootfs_propagation));
     }

@@ -19,6 +19,7 @@ struct InsideRequest {
     bool locked_root = false;  // the tree came through into another user namespace
     std::string mask_folder;   // SourceTrees
     bool no_pivot = false;     // CreateOptions
+    int mount_ns_fd = -1;  // borrowed; to be joined with the new root; -1: ours is the container's
     // Each may be empty. Both with the container's mounts made and the host's still in reach; the
     // second with the kernel parameters set.
     std::function<Result<void>()> with_mounts;

@@ -136,7 +136,10 @@ Result<void> plan_namespaces(Launch& launch) {
         const Kind kind = kind_of(ns.type);
         if (kind == Kind::User) continue;
         if (kind == Kind::Network && launch.options.netns_fd >= 0) continue;
-        if (ns.path.empty()) {
+        if (kind == Kind::Mount && !ns.path.empty()) {
+            launch.mount_ns = TRY(sys::ns::open(ns.path, kind));
+            launch.new_namespaces |= sys::ns::bit(kind);
+        } else if (ns.path.empty()) {
             launch.new_namespaces |= sys::ns::bit(kind);
         } else {
             launch.joins.emplace_back(kind, TRY(sys::ns::open(ns.path, kind)));
@@ -211,7 +214,10 @@ Result<Launch> plan_launch(const oci::Spec& spec, const CreateOptions& options) 
     if (!spec.linux->net_devices.empty() && !options.move_devices) {
         return fail(Code::NotImplemented, "linux.netDevices is not supported");
     }
-    Launch launch{spec, options, {}, false, {}, 0, false, {}, {}, {}, 0, 0, 0, {}};
+    if (spec.linux->intel_rdt && options.task_files.empty()) {
+        return fail(Code::NotImplemented, "linux.intelRdt is not supported");
+    }
+    Launch launch{spec, options, {}, false, {}, {}, 0, false, {}, {}, {}, 0, 0, 0, {}};
     launch.context.bundle = options.bundle;
     TRY(plan_user_namespace(launch));
     TRY(plan_namespaces(launch));

@@ -21,8 +21,10 @@ struct Launch {
     sys::Fd userns;  // empty: the caller's
     // We may do nothing outside of it: the stage enters it first. Else it is entered last.
     bool userns_first = false;
-    std::vector<std::pair<sys::ns::Kind, sys::Fd>> joins;  // but for the user namespace
-    std::uint64_t new_namespaces = 0;                      // of ns::bit(), without user
+    std::vector<std::pair<sys::ns::Kind, sys::Fd>> joins;  // but for those above and below
+    // A given mount namespace is joined last, from one of our own where the root was assembled.
+    sys::Fd mount_ns;
+    std::uint64_t new_namespaces = 0;  // of ns::bit(), without user
     bool new_network = false;
     MountContext context;
     std::vector<MountPlan> mounts;

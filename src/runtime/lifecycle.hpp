@@ -57,6 +57,9 @@ class Containers {
     Result<void> resume(const std::string& id) const;
     // Changes what is given and nothing else; after a failure the old limits are back.
     Result<void> update(const std::string& id, const oci::LinuxResources& changes) const;
+    // Of its linux.intelRdt group.
+    Result<void> update_schemata(const std::string& id,
+                                 const std::vector<std::string>& schemata) const;
     // The configuration it was created from.
     Result<oci::Spec> spec_of(const std::string& id) const;
 

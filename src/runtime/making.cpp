@@ -105,6 +105,14 @@ Result<void> make_cgroup(const Settings& settings, Making& making) {
     return {};
 }
 
+Result<void> make_resctrl_group(Making& making) {
+    const oci::LinuxIntelRdt& wanted = *making.spec.linux->intel_rdt;
+    State& state = making.state;
+    state.resctrl = resctrl::plan(TRY(resctrl::mount_point()), state.id, wanted);
+    TRY(making.folder.save(state));
+    return resctrl::make(state.resctrl, wanted);
+}
+
 Result<void> move_net_devices(const oci::Linux& linux, int pid) {
     const sys::Fd network = TRY(sys::ns::open_of(pid, sys::ns::Kind::Network));
     for (const auto& [name, device] : linux.net_devices) {
@@ -135,6 +143,10 @@ Result<void> fill(const Containers& containers, const ContainerRequest& request,
     }
     TRY(make_cgroup(containers.settings(), making));
     if (making.cgroup) options.cgroup = &making.cgroup;
+    if (spec.linux && spec.linux->intel_rdt) {
+        TRY(make_resctrl_group(making));
+        options.task_files = state.resctrl.task_files();
+    }
     making.created = TRY(runtime::create(spec, options));
     making.holder.reset();
     state.pid = making.created.pid;
@@ -168,6 +180,7 @@ Making::~Making() {
     holder.reset();
     cgroup = {};
     if (!state.systemd_unit.empty()) systemd::stop(bus, state.systemd_unit);
+    ignore(resctrl::remove(state.resctrl), "the error that brought us here matters more");
     ignore(folder.remove(), "the error that brought us here matters more");
     run_poststop_hooks(spec, hook_state(spec, state.id, state.bundle, 0, "stopped"));
 }
@@ -224,6 +237,7 @@ Result<void> destroy(const Settings& settings, StateFolder folder, const State& 
         if (group) TRY(group->remove());
     }
     if (!state.systemd_unit.empty()) systemd::stop(bus_of(settings), state.systemd_unit);
+    TRY(resctrl::remove(state.resctrl));
     return folder.remove();
 }
 

@@ -99,8 +99,9 @@ Result<void> take_options(MountPlan& plan, const oci::Mount& mount, bool bind) {
                    std::find(std::begin(kWithoutEffect), std::end(kWithoutEffect), option) !=
                        std::end(kWithoutEffect)) {
             continue;
-        } else if (bind || option == "tmpcopyup" || option == "remount" ||
-                   !takes_options(plan.kind)) {
+        } else if (option == "remount" && plan.kind == MountKind::Remount) {
+            continue;
+        } else if (bind || option == "tmpcopyup" || !takes_options(plan.kind)) {
             return fail(Code::InvalidArgument, "mount '{}': option '{}' is not supported",
                         mount.destination, option);
         } else if (const auto parts = cut(option, "=")) {
@@ -188,9 +189,15 @@ Result<MountPlan> plan_mount(const oci::Mount& mount, const MountContext& contex
     if (plan.destination == "/") {
         return fail(Code::InvalidArgument, "mount destination '/' is the root file system");
     }
-    const bool bind = mount.type == "bind" ||
-                      std::any_of(mount.options.begin(), mount.options.end(),
-                                  [](const auto& o) { return o == "bind" || o == "rbind"; });
+    const auto has = [&](std::string_view option) {
+        return std::find(mount.options.begin(), mount.options.end(), option) != mount.options.end();
+    };
+    const bool bind = mount.type == "bind" || has("bind") || has("rbind");
+    if (has("remount")) {
+        plan.kind = MountKind::Remount;
+        TRY(take_options(plan, mount, bind));
+        return plan;
+    }
     plan.kind = TRY(kind_of(mount, plan.destination, bind, context));
     plan.inside = made_inside(plan.kind);
     TRY(take_options(plan, mount, bind));
@@ -241,7 +248,8 @@ Result<MountPlan> plan_mount(const oci::Mount& mount, const MountContext& contex
 }  // namespace
 
 std::vector<std::string> mount_options() {
-    std::vector<std::string> names = {"bind", "rbind", "idmap", "ridmap", "tmpcopyup", "copyup"};
+    std::vector<std::string> names = {"bind",    "rbind",     "idmap", "ridmap",
+                                      "remount", "tmpcopyup", "copyup"};
     for (const std::string_view name : kWithoutEffect) names.emplace_back(name);
     for (const Flag& flag : kFlags) {
         names.emplace_back(flag.name);
@@ -285,7 +293,9 @@ Result<std::vector<MountPlan>> plan_mounts(const oci::Spec& spec, const MountCon
         if (labelled && !label.empty()) plan.options.emplace_back("context", label);
         plans.push_back(std::move(plan));
     }
-    const auto covers_dev = [](const MountPlan& plan) { return plan.destination == "/dev"; };
+    const auto covers_dev = [](const MountPlan& plan) {
+        return plan.destination == "/dev" && plan.kind != MountKind::Remount;
+    };
     if (std::none_of(plans.begin(), plans.end(), covers_dev)) {
         // The devices that the specification promises need a place that allows devices.
         const oci::Mount dev{"/dev", "tmpfs", "tmpfs", {"nosuid", "strictatime", "mode=755"},
@@ -295,7 +305,8 @@ Result<std::vector<MountPlan>> plan_mounts(const oci::Spec& spec, const MountCon
     for (std::size_t i = 0; i < plans.size(); ++i) {
         for (std::size_t j = 0; j < i; ++j) {
             if (!plans[j].inside || !is_below(plans[i].destination, plans[j].destination)) continue;
-            if (plans[i].kind != MountKind::Bind && !made_inside(plans[i].kind)) {
+            if (plans[i].kind != MountKind::Bind && plans[i].kind != MountKind::Remount &&
+                !made_inside(plans[i].kind)) {
                 return fail(Code::InvalidArgument,
                             "mount '{}' lies below '{}', which is not supported",
                             plans[i].destination, plans[j].destination);

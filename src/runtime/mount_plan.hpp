@@ -17,7 +17,8 @@ enum class MountKind : std::uint8_t {
     Dev,  // the tmpfs on /dev, with device nodes
     Tmpfs,
     Devpts,
-    Other,  // any other file system, made with the rights of who starts the container
+    Remount,  // of what is there: its flags, and options of the file system
+    Other,    // any other file system, made with the rights of who starts the container
     // The rest is made inside: they show the namespaces of who mounts them.
     Proc,
     Sysfs,
@@ -28,7 +29,8 @@ enum class MountKind : std::uint8_t {
 
 struct MountPlan {
     MountKind kind = MountKind::Bind;
-    // Made by container init. Also a bind below such a mount, from a tree that the stage opened.
+    // Made by container init. Also a bind below such a mount, from a tree that the stage opened,
+    // and a remount of one.
     bool inside = false;
     std::string destination;  // absolute, without "." and ".." and double slashes
     std::string type;         // of Other

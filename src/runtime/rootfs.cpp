@@ -180,6 +180,7 @@ Result<void> mount_from_stage(const RootfsRequest& request, const sys::RootedDir
         TRY(m::attach(mount.get(), target.get()));
         return set_propagation(mount, plan);
     }
+    if (plan.kind == MountKind::Remount) return remount(root, plan);
     const bool file = TRY(is_file(trees[0].get()));
     const Fd target =
         TRY(make_target(root, plan.destination, file ? TargetKind::File : TargetKind::Folder));
@@ -196,6 +197,7 @@ Result<void> prepare_inside_target(const RootfsRequest& request, const sys::Root
         // Its target will be in a file system that does not exist yet.
         if (other.inside && is_below(plan.destination, other.destination)) return {};
     }
+    if (plan.kind == MountKind::Remount) return {};
     if (plan.kind == MountKind::Bind && TRY(is_file(trees[0].get()))) {
         TRY(make_target(root, plan.destination, TargetKind::File));
         return {};
@@ -208,9 +210,42 @@ Result<void> prepare_inside_target(const RootfsRequest& request, const sys::Root
     return {};
 }
 
+// Attaches a file system of the stage's own in its view of the host's /dev, of which nobody needs
+// more than the nodes, and those for createContainer hooks only. The result is where.
+Result<std::string> place_out_of_sight(const Fd& mount) {
+    for (const std::string folder : {"/dev/shm", "/dev/mqueue", "/dev"}) {
+        const auto place = sys::open_file(folder, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+        if (!place) continue;
+        TRY(m::attach(mount.get(), place->get()));
+        return folder;
+    }
+    return fail(Code::NotFound, "the host has no folder '/dev'");
+}
+
+// The nodes are bound one by one: nothing is written to the image, whose own nodes do not work.
+Result<void> place_devices(const RootfsRequest& request, const sys::RootedDir& root) {
+    const std::vector<oci::LinuxDevice> devices = devices_elsewhere(request.spec);
+    if (devices.empty()) return {};
+    const Fd nodes =
+        TRY(m::create("tmpfs", {{"mode", "0700"}}, m::kNoSuid | m::kNoExec, "devices"));
+    TRY(place_out_of_sight(nodes));
+    for (std::size_t i = 0; i < devices.size(); ++i) {
+        const std::string path = clean_path(devices[i].path);
+        for (const MountPlan& plan : request.mounts) {
+            if (!plan.inside || !is_below(path, plan.destination)) continue;
+            return fail(Code::InvalidArgument, "device '{}' lies below the mount '{}'", path,
+                        plan.destination);
+        }
+        const Fd node = TRY(open_device(nodes, format("{}", i), devices[i], request.context));
+        const Fd target =
+            TRY_CONTEXT(make_target(root, path, TargetKind::File), "device '{}'", path);
+        TRY_CONTEXT(m::attach(node.get(), target.get()), "device '{}'", path);
+    }
+    return {};
+}
+
 // What masked paths are covered with: nothing of the image, and nothing that the container could
-// write to. On the stage's own view of the host's /dev, of which nobody needs more than the nodes,
-// and those for createContainer hooks only.
+// write to.
 Result<std::string> place_masks() {
     const Fd masks =
         TRY(m::create("tmpfs", {{"mode", "0755"}, {"size", "4k"}, {"nr_inodes", "8"}}, 0, "mask"));
@@ -220,16 +255,24 @@ Result<std::string> place_masks() {
                           {.set = m::kReadOnly | m::kNoSuid | m::kNoDev | m::kNoExec,
                            .propagation = Propagation::Private},
                           Depth::One));
-    for (const std::string folder : {"/dev/shm", "/dev/mqueue", "/dev"}) {
-        const auto place = sys::open_file(folder, O_PATH | O_DIRECTORY | O_NOFOLLOW);
-        if (!place) continue;
-        TRY(m::attach(masks.get(), place->get()));
-        return folder;
-    }
-    return fail(Code::NotFound, "the host has no folder '/dev'");
+    return place_out_of_sight(masks);
 }
 
 }  // namespace
+
+Result<void> remount(const sys::RootedDir& root, const MountPlan& plan) {
+    const auto place = root.open(plan.destination, O_PATH);
+    if (!place || !TRY(m::is_mount_root(place->get()))) {
+        return fail(Code::InvalidArgument, "'remount' of what is not mounted");
+    }
+    const Fd& mount = *place;
+    if (!plan.options.empty()) TRY(m::reconfigure(mount.get(), plan.options));
+    Attributes top = plan.attributes;
+    const Attributes propagation{.propagation = std::exchange(top.propagation, Propagation::Keep)};
+    TRY(m::set_attributes(mount.get(), top, Depth::One));
+    TRY(m::set_attributes(mount.get(), propagation, plan.propagation_depth));
+    return m::set_attributes(mount.get(), plan.recursive_attributes, Depth::Recursive);
+}
 
 Result<SourceTrees> open_sources(const RootfsRequest& request) {
     SourceTrees trees;
@@ -281,6 +324,7 @@ Result<Fd> assemble(const RootfsRequest& request, SourceTrees& trees) {
                                 : mount_from_stage(request, rooted, plan, trees.mounts[i]),
                     "mount '{}'", plan.destination);
     }
+    TRY(place_devices(request, rooted));
     if (request.spec.process) {
         ignore(make_target(rooted, clean_path(request.spec.process->cwd), TargetKind::Folder),
                "entering it says what is wrong");

@@ -39,6 +39,9 @@ Result<sys::Fd> make_target(const sys::RootedDir& root, const std::string& path,
 // The same for a folder that must not be reached through any link: /proc, /sys, /dev.
 Result<sys::Fd> make_plain_folder(const sys::RootedDir& root, const std::string& path);
 
+// Changes what is mounted at the plan's destination.
+Result<void> remount(const sys::RootedDir& root, const MountPlan& plan);
+
 // What paths are masked with, below SourceTrees::mask_folder: an empty file and an empty folder on
 // a read-only file system.
 inline constexpr const char* kMaskFile = "/file";

@@ -6,6 +6,7 @@
 #include "runtime/hooks.hpp"
 #include "runtime/labels.hpp"
 #include "runtime/mount_plan.hpp"
+#include "runtime/resctrl.hpp"
 #include "runtime/seccomp_profile.hpp"
 #include "runtime/sysctl.hpp"
 #include "runtime/tuning.hpp"
@@ -50,8 +51,6 @@ Result<void> check_namespaces(const oci::Spec& spec) {
         if (!seen.insert(ns.type).second) {
             return fail(Code::InvalidArgument, "linux.namespaces: '{}' is given twice", ns.type);
         }
-        if (ns.type == "mount" && !ns.path.empty())
-            return refuse("linux.namespaces: a path for 'mount'");
     }
     if (!seen.contains("mount")) {
         return fail(Code::InvalidArgument,
@@ -116,9 +115,10 @@ Result<void> check_devices(const std::vector<oci::LinuxDevice>& devices) {
             return fail(Code::InvalidArgument, "linux.devices[{}].{} of '{}' {}", i, field,
                         device.path, why);
         };
-        if (!is_below(clean_path(device.path), "/dev") || clean_path(device.path) == "/dev" ||
+        const std::string path = clean_path(device.path);
+        if (!device.path.starts_with('/') || path == "/" || path == "/dev" ||
             has_nul(device.path)) {
-            return bad("path", "lies outside of /dev");
+            return bad("path", "is not the absolute path of a device");
         }
         if (device.type != "c" && device.type != "b" && device.type != "u" && device.type != "p") {
             return bad("type", "is not c, b, u or p");
@@ -231,9 +231,7 @@ Result<void> check_spec(const oci::Spec& spec) {
     if (spec.process) TRY(check_process(*spec.process));
     if (spec.hooks) TRY(check_hooks(*spec.hooks));
     const oci::Linux& linux = *spec.linux;
-    TRY(refuse_any({
-        {linux.intel_rdt.has_value(), "linux.intelRdt"},
-    }));
+    if (linux.intel_rdt) TRY(resctrl::check(*linux.intel_rdt));
     TRY(check_tuning(linux));
     TRY(check_mount_label(linux.mount_label));
     if (linux.seccomp) TRY(check_seccomp(*linux.seccomp));

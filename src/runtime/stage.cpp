@@ -115,6 +115,7 @@ Result<void> run_stage(Launch& launch, sys::Fd& sync) {
 
     // As late as can be: what we do ourselves is not the container's, but its init is a copy of us.
     if (launch.options.cgroup != nullptr) TRY(launch.options.cgroup->join_self());
+    for (const std::string& file : launch.options.task_files) TRY(sys::write_existing(file, "0"));
     TRY(make_time_namespace(launch));
     TRY(join_namespaces(launch));
     InitArgument argument{launch, trees, sync};

@@ -22,6 +22,9 @@ void describe(json::Fields& f, const State& s) {
     f("created", s.created);
     f("cgroupPath", s.cgroup_path);
     f("systemdUnit", s.systemd_unit, json::kOmitEmpty);
+    f("resctrlGroup", s.resctrl.folder, json::kOmitEmpty);
+    f("resctrlGroupIsOurs", s.resctrl.ours, json::kOmitEmpty);
+    f("resctrlMonitor", s.resctrl.monitor, json::kOmitEmpty);
     f("owner", s.owner);
     f("resources", s.resources);
     f("attendant", s.attendant, json::kOmitEmpty);

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "oci/runtime_spec.hpp"
+#include "runtime/resctrl.hpp"
 #include "sys/fd.hpp"
 #include "sys/file.hpp"
 
@@ -39,6 +40,7 @@ struct State {
     std::string created;               // RFC 3339
     std::string cgroup_path;           // empty: none of its own
     std::string systemd_unit;          // the scope that holds the cgroup; empty: none
+    resctrl::Group resctrl;            // without a folder: none
     std::uint32_t owner = 0;
     oci::LinuxResources resources;  // in force: the spec's with all updates
     // Who waits for it in the foreground and will remove it; 0: nobody.

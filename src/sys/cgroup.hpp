@@ -122,6 +122,9 @@ struct Layout {
     Hierarchy unified;          // version 2
     bool has(const std::string& controller) const;
 };
+// The folder of a group in a hierarchy. Pure.
+std::string folder_of(const Layout::Hierarchy& hierarchy, const std::string& path);
+
 // Pure: from the texts of /proc/self/mountinfo and /proc/self/cgroup.
 Result<Layout> parse_layout(std::string_view mountinfo, std::string_view own_cgroups);
 // Detected once per process.

@@ -61,8 +61,6 @@ class Backend {
 std::unique_ptr<Backend> make_v1(const Layout& layout, const std::string& path);
 std::unique_ptr<Backend> make_v2(const Layout& layout, const std::string& path);
 
-// Where `path` lies in a hierarchy.
-std::string folder_of(const Layout::Hierarchy& hierarchy, const std::string& path);
 // Makes a folder and those above it, for all to enter.
 enum class Made : std::uint8_t { New, Existed };
 Result<Made> make_folder(const std::string& folder);

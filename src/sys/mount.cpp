@@ -30,8 +30,8 @@ std::string kernel_words(int fs_fd) {
     }
 }
 
-Failure fail_fs(int fs_fd, int error, const std::string& type, std::string_view what) {
-    Failure failure = fail_with(error, "create file system '{}': {}", type, what);
+Failure fail_fs(int fs_fd, int error, std::string_view tried, std::string_view what) {
+    Failure failure = fail_with(error, "{}: {}", tried, what);
     failure.error.message += kernel_words(fs_fd);
     return failure;
 }
@@ -40,6 +40,20 @@ Result<Fd> open_context(const std::string& type) {
     Fd fs(::fsopen(type.c_str(), FSOPEN_CLOEXEC));
     if (!fs) return fail_errno("create file system '{}'", type);
     return fs;
+}
+
+int set_option(const Fd& fs, const std::string& key, const std::string& value) {
+    return value.empty() ? ::fsconfig(fs.get(), FSCONFIG_SET_FLAG, key.c_str(), nullptr, 0)
+                         : ::fsconfig(fs.get(), FSCONFIG_SET_STRING, key.c_str(), value.c_str(), 0);
+}
+
+Result<void> set_options(const Fd& fs, const Options& options, std::string_view tried) {
+    for (const auto& [key, value] : options) {
+        if (set_option(fs, key, value) == 0) continue;
+        const int error = errno;
+        return fail_fs(fs.get(), error, tried, format("option '{}={}'", key, value));
+    }
+    return {};
 }
 
 // The mount API keeps the access-time policy in a field of its own: it is cleared as a whole.
@@ -75,27 +89,34 @@ mount_attr to_kernel(const Attributes& attributes) {
 
 Result<Fd> create(const std::string& type, const Options& options, std::uint64_t attributes,
                   const std::string& source) {
+    const std::string tried = format("create file system '{}'", type);
     const Fd fs = TRY(open_context(type));
-    const auto set = [&](const std::string& key, const std::string& value) {
-        return value.empty()
-                   ? ::fsconfig(fs.get(), FSCONFIG_SET_FLAG, key.c_str(), nullptr, 0)
-                   : ::fsconfig(fs.get(), FSCONFIG_SET_STRING, key.c_str(), value.c_str(), 0);
-    };
-    if (!source.empty() && set("source", source) != 0) {
-        return fail_fs(fs.get(), errno, type, "source");
+    if (!source.empty() && set_option(fs, "source", source) != 0) {
+        return fail_fs(fs.get(), errno, tried, "source");
     }
-    for (const auto& [key, value] : options) {
-        if (set(key, value) != 0) {
-            const int error = errno;
-            return fail_fs(fs.get(), error, type, format("option '{}={}'", key, value));
-        }
-    }
+    TRY(set_options(fs, options, tried));
     if (::fsconfig(fs.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) {
-        return fail_fs(fs.get(), errno, type, "create");
+        return fail_fs(fs.get(), errno, tried, "create");
     }
     Fd mount(::fsmount(fs.get(), FSMOUNT_CLOEXEC, static_cast<unsigned>(attributes)));
-    if (!mount) return fail_fs(fs.get(), errno, type, "mount");
+    if (!mount) return fail_fs(fs.get(), errno, tried, "mount");
     return mount;
+}
+
+Result<void> reconfigure(int mount_fd, const Options& options) {
+    const Fd fs(::fspick(mount_fd, "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH));
+    if (!fs) return fail_errno("change a file system");
+    TRY(set_options(fs, options, "remount"));
+    if (::fsconfig(fs.get(), FSCONFIG_CMD_RECONFIGURE, nullptr, nullptr, 0) != 0) {
+        return fail_fs(fs.get(), errno, "remount", "reconfigure");
+    }
+    return {};
+}
+
+Result<bool> is_mount_root(int fd) {
+    struct statx status {};
+    if (::statx(fd, "", AT_EMPTY_PATH, 0, &status) != 0) return fail_errno("stat");
+    return (status.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
 }
 
 Result<Fd> clone_tree(int dirfd, const std::string& path, Depth depth) {
@@ -173,10 +194,10 @@ Result<Fd> create_overlay(const std::vector<int>& lower_fds, int upper_fd, int w
     }
     if (!set("upperdir", upper_fd) || !set("workdir", work_fd)) return too_old();
     if (::fsconfig(fs.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) {
-        return fail_fs(fs.get(), errno, "overlay", "create");
+        return fail_fs(fs.get(), errno, "create file system 'overlay'", "create");
     }
     Fd mount(::fsmount(fs.get(), FSMOUNT_CLOEXEC, static_cast<unsigned>(attributes)));
-    if (!mount) return fail_fs(fs.get(), errno, "overlay", "mount");
+    if (!mount) return fail_fs(fs.get(), errno, "create file system 'overlay'", "mount");
     return mount;
 }
 

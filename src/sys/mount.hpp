@@ -48,6 +48,10 @@ Result<Fd> create(const std::string& type, const Options& options, std::uint64_t
 // dirfd itself.
 Result<Fd> clone_tree(int dirfd, const std::string& path, Depth depth);
 Result<void> set_attributes(int mount_fd, const Attributes& attributes, Depth depth);
+// New parameters for the file system that is mounted at `mount_fd`, as by a remount.
+Result<void> reconfigure(int mount_fd, const Options& options);
+// True if a mount begins at the folder or file.
+Result<bool> is_mount_root(int fd);
 // Attaches a detached (or moves an attached) tree onto the folder or file `target_fd`.
 Result<void> attach(int mount_fd, int target_fd);
 // As mount(2) MS_SLAVE | MS_REC on "/": nothing mounted here reaches the namespace we came from.

@@ -179,9 +179,9 @@ class Mounts(RuntimeTest):
         out = self.sh("stat -c '%F %a %u:%g' /dev/some/zero; stat -c %F /dev/fifo; stat -c %a /dev/null; "
                       "head -c 3 /dev/some/zero | wc -c", change)
         self.assertEqual(out.splitlines(), ["character special file 624 7:8", "fifo", "600", "3"])
-        for path in ("/etc/node", "/dev/../etc/node", "/dev", "relative"):
+        for path in ("/dev/..", "/dev", "relative"):
             self.refused(lambda config: config["linux"].update(
-                devices=[{"path": path, "type": "c", "major": 1, "minor": 3}]), "outside of /dev")
+                devices=[{"path": path, "type": "c", "major": 1, "minor": 3}]), "is not the absolute path of a device")
 
     def test_devices_that_are_not_allowed(self):
         def made(config):
