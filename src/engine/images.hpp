@@ -1,6 +1,6 @@
 #pragma once
-// Images, as Docker means them: pull, load, import, tag, list, inspect, history, remove, prune and
-// save. Names are references, ids or id prefixes. Safe from any thread.
+// Images, as Docker means them: pull, push, load, import, tag, list, inspect, history, remove,
+// prune and save. Names are references, ids or id prefixes. Safe from any thread.
 
 #include <functional>
 #include <memory>
@@ -44,6 +44,12 @@ struct PullOptions {
     std::string auth;      // X-Registry-Auth
 };
 
+struct PushOptions {
+    std::string image;
+    std::string tag;   // empty with an untagged image: all tags
+    std::string auth;  // X-Registry-Auth
+};
+
 struct ImportOptions {
     std::string repository;  // repo; empty: no name
     std::string tag;
@@ -80,6 +86,8 @@ class Images {
     Images& operator=(Images&&) = delete;
 
     Result<void> pull(const PullOptions& options, const ImageProgress& progress,
+                      const Cancel& cancel);
+    Result<void> push(const PushOptions& options, const ImageProgress& progress,
                       const Cancel& cancel);
     // A docker-archive or OCI layout, plain or compressed. `quiet` leaves out the progress bars.
     enum class LoadOutput { Verbose, Quiet };

@@ -47,6 +47,9 @@ struct Images::Impl {
     Result<bool> pull_one(const oci::Reference& reference, registry::Client& client,
                           const oci::Platform& platform, bool platform_given,
                           const ImageProgress& progress, const Cancel& cancel);
+    std::map<std::string, std::string> mountable(const oci::Reference& target) const;
+    Result<void> push_one(const oci::Reference& reference, registry::Client& client,
+                          const ImageProgress& progress);
     Result<std::vector<api::ImageDeleteItem>> remove_locked(const std::string& name,
                                                             const ImageRemoveOptions& options);
     Result<void> untag_all_locked(const store::ImageRecord& image,

@@ -148,7 +148,7 @@ std::string token_url(const Challenge& challenge, std::string_view scope,
         separator = '&';
     };
     add("service", param("service"));
-    add("scope", scope);
+    for (const std::string& one : split_fields(scope)) add("scope", one);
     add("account", credentials.username);
     return url;
 }

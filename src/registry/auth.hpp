@@ -35,7 +35,8 @@ struct Challenge {
 // ends the list.
 std::vector<Challenge> parse_challenges(std::string_view header);
 
-// The address of a token request: the realm with service, scope and (for a user) account added.
+// The address of a token request: the realm with service, each of the scopes (separated by blanks)
+// and (for a user) account added.
 std::string token_url(const Challenge& challenge, std::string_view scope,
                       const Credentials& credentials);
 std::string url_encode(std::string_view text);

@@ -6,7 +6,6 @@
 #include <map>
 
 #include "base/text.hpp"
-#include "json/value.hpp"
 
 namespace coffer::registry {
 
@@ -56,9 +55,7 @@ struct Client::Impl {
         std::map<std::string, Policy> policies;     // by host
     };
     struct Call {
-        std::string path;
-        std::string scope;
-        std::vector<std::string> headers;
+        const Ask& ask;
         const Transport::BodySink& sink;  // gets the body of a success
         std::string error_body;           // of anything else
         std::string url;                  // that was asked last
@@ -73,7 +70,8 @@ struct Client::Impl {
     Result<Policy> policy_of(const std::string& host);
     Result<HttpHead> exchange(Call& call);
     Result<HttpHead> exchange_with(Scheme scheme, Call& call);
-    Result<HttpHead> follow(Call& call, std::string url, const std::string& authorization);
+    Result<HttpHead> follow(Call& call, const Origin& home, std::string url,
+                            const std::string& authorization);
     std::string authorization_for(const std::string& scope);
     Result<void> authenticate(const std::string& url, const std::string& challenge,
                               const std::string& scope);
@@ -111,19 +109,23 @@ std::string Client::Impl::authorization_for(const std::string& scope) {
     return "Bearer " + token->second.text;
 }
 
-Result<HttpHead> Client::Impl::follow(Call& call, std::string url,
+Result<HttpHead> Client::Impl::follow(Call& call, const Origin& home, std::string url,
                                       const std::string& authorization) {
-    const auto first = TRY(origin_of(url));
+    const bool sends = call.ask.method != HttpMethod::Get && call.ask.method != HttpMethod::Head;
     for (int hop = 0; hop <= kMaxRedirects; ++hop) {
         const auto origin = TRY(origin_of(url));
         const auto policy = TRY(policy_of(origin.host));
-        if (origin.scheme == "http" && first.scheme != "http")
+        if (origin.scheme == "http" && home.scheme != "http")
             return fail(Code::Internal, "registry redirects to the unencrypted address '{}'", url);
-        HttpRequest request{.url = url, .headers = call.headers, .form = {}, .tls = policy.tls};
+        HttpRequest request{.url = url,
+                            .method = call.ask.method,
+                            .headers = call.ask.headers,
+                            .body = call.ask.body,
+                            .tls = policy.tls};
         if (policy.insecure) request.peer = HttpRequest::Peer::Unverified;
         if (is_loopback(origin.host)) request.route = HttpRequest::Route::Direct;
         // Credentials are for the registry itself, never for where it points to.
-        if (origin == first && !authorization.empty())
+        if (origin == home && !authorization.empty())
             request.headers.push_back("Authorization: " + authorization);
         call.url = url;
         call.error_body.clear();
@@ -133,13 +135,14 @@ Result<HttpHead> Client::Impl::follow(Call& call, std::string url,
             return is_redirect(head.status) ? Result<void>() : collect_error(head, bytes);
         };
         auto head = TRY(transport.perform(request, sink, cancels));
-        if (!is_redirect(head.status)) return head;
+        const bool repeats = head.status == 307 || head.status == 308;
+        if (!is_redirect(head.status) || (sends && !repeats)) return head;
         const std::string location = head.header("location");
         if (location.empty())
             return fail(Code::Internal, "redirect of '{}' without an address", url);
         url = TRY(resolve_url(url, location));
     }
-    return fail(Code::Internal, "more than {} redirects from '{}'", kMaxRedirects, call.path);
+    return fail(Code::Internal, "more than {} redirects from '{}'", kMaxRedirects, call.ask.path);
 }
 
 Result<Token> Client::Impl::fetch_token(const std::string& url, const Challenge& challenge,
@@ -155,17 +158,19 @@ Result<Token> Client::Impl::fetch_token(const std::string& url, const Challenge&
     const auto policy = TRY(policy_of(origin.host));
     HttpRequest request{.url = token_url(challenge, scope, credentials),
                         .headers = {"Accept: application/json"},
-                        .form = {},
+                        .body = {},
                         .tls = policy.tls};
     if (policy.insecure) request.peer = HttpRequest::Peer::Unverified;
     if (is_loopback(origin.host)) request.route = HttpRequest::Route::Direct;
     if (!credentials.identity_token.empty()) {
         const auto service = challenge.params.find("service");
         request.url = realm->second;
-        request.form = "grant_type=refresh_token&client_id=coffer&scope=" + url_encode(scope) +
-                       "&refresh_token=" + url_encode(credentials.identity_token);
-        if (service != challenge.params.end())
-            *request.form += "&service=" + url_encode(service->second);
+        request.method = HttpMethod::Post;
+        request.headers.emplace_back("Content-Type: application/x-www-form-urlencoded");
+        std::string& form = request.body.emplace().text;
+        form = "grant_type=refresh_token&client_id=coffer&scope=" + url_encode(scope) +
+               "&refresh_token=" + url_encode(credentials.identity_token);
+        if (service != challenge.params.end()) form += "&service=" + url_encode(service->second);
     } else if (!credentials.username.empty()) {
         request.headers.push_back("Authorization: " + basic_authorization(credentials));
     }
@@ -208,14 +213,17 @@ Result<void> Client::Impl::authenticate(const std::string& url, const std::strin
 }
 
 Result<HttpHead> Client::Impl::exchange_with(Scheme scheme, Call& call) {
-    const std::string url =
-        (scheme == Scheme::Http ? "http://" : "https://") + address + "/v2/" + call.path;
-    const std::string sent = authorization_for(call.scope);
-    auto head = TRY(follow(call, url, sent));
+    const Origin home{scheme == Scheme::Http ? "http" : "https", address};
+    const std::string url = call.ask.url.empty()
+                                ? home.scheme + "://" + address + "/v2/" + call.ask.path
+                                : call.ask.url;
+    const std::string& scope = call.ask.scope;
+    const std::string sent = authorization_for(scope);
+    auto head = TRY(follow(call, home, url, sent));
     // Only the registry's own answer may start a login.
     if (head.status != 401 || call.url != url || sent.starts_with("Basic ")) return head;
-    TRY(authenticate(url, head.header("www-authenticate"), call.scope));
-    return follow(call, url, authorization_for(call.scope));
+    TRY(authenticate(url, head.header("www-authenticate"), scope));
+    return follow(call, home, url, authorization_for(scope));
 }
 
 // One attempt. An insecure registry is asked over TLS first and, when no TLS comes about, in plain.
@@ -251,26 +259,21 @@ Client::Client(ClientOptions options, const Cancel& cancel)
 
 Client::~Client() = default;
 
+std::string pull_scope(const std::string& repository) {
+    return "repository:" + repository + ":pull";
+}
+
 void Client::abort() {
     impl_->aborted.cancel();
 }
 
-Result<Reply> Client::get(const std::string& repository, const std::string& path,
-                          const std::vector<std::string>& accept, std::size_t limit) {
-    std::vector<std::string> headers;
-    headers.reserve(accept.size());
-    for (const auto& type : accept) headers.push_back("Accept: " + type);
+Result<Reply> Client::send(const Ask& ask) {
     for (int attempt = 0;; ++attempt) {
         Reply reply;
-        const auto sink = collect(reply.body, limit);
-        Impl::Call call{.path = repository + "/" + path,
-                        .scope = "repository:" + repository + ":pull",
-                        .headers = headers,
-                        .sink = sink,
-                        .error_body = {},
-                        .url = {}};
+        const auto sink = collect(reply.body, ask.limit);
+        Impl::Call call{.ask = ask, .sink = sink, .error_body = {}, .url = {}};
         auto head = impl_->exchange(call);
-        const bool last = attempt + 1 == kTries;
+        const bool last = attempt + 1 >= ask.tries;
         if (!head) {
             if (last || head.error().code != Code::Unavailable)
                 return fail(std::move(head).error());
@@ -287,9 +290,24 @@ Result<Reply> Client::get(const std::string& repository, const std::string& path
         reply.content_type = head->header("content-type");
         reply.digest = head->header("docker-content-digest");
         reply.link = head->header("link");
+        reply.range = head->header("range");
         reply.authenticate = head->header("www-authenticate");
+        if (const auto location = head->header("location"); !location.empty())
+            reply.location = TRY(resolve_url(call.url, location));
         return reply;
     }
+}
+
+Result<Reply> Client::get(const std::string& repository, const std::string& path,
+                          const std::vector<std::string>& accept, std::size_t limit) {
+    Ask ask{.path = repository + "/" + path,
+            .url = {},
+            .scope = pull_scope(repository),
+            .headers = {},
+            .body = {},
+            .limit = limit};
+    for (const auto& type : accept) ask.headers.push_back("Accept: " + type);
+    return send(ask);
 }
 
 Result<void> Client::download(const std::string& repository, const std::string& digest,
@@ -316,13 +334,13 @@ Result<void> Client::download(const std::string& repository, const std::string& 
             received += bytes.size();
             return {};
         };
-        Impl::Call call{.path = repository + "/blobs/" + digest,
-                        .scope = "repository:" + repository + ":pull",
-                        .headers = {},
-                        .sink = take,
-                        .error_body = {},
-                        .url = {}};
-        if (from > 0) call.headers.push_back(format("Range: bytes={}-", from));
+        Ask ask{.path = repository + "/blobs/" + digest,
+                .url = {},
+                .scope = pull_scope(repository),
+                .headers = {},
+                .body = {}};
+        if (from > 0) ask.headers.push_back(format("Range: bytes={}-", from));
+        Impl::Call call{.ask = ask, .sink = take, .error_body = {}, .url = {}};
         auto head = impl_->exchange(call);
         if (received > from) attempt = 0;
         const bool last = ++attempt == kTries;
@@ -348,55 +366,6 @@ Result<void> Client::download(const std::string& repository, const std::string& 
         return fail(Code::Internal, "fetch blob {}: {}", digest, parse_error(reply).text);
     }
     return {};
-}
-
-namespace {
-
-// The words that docker has for a code when the registry gives none.
-std::string standard_message(std::string_view code) {
-    if (code == "DENIED") return "requested access to the resource is denied";
-    if (code == "UNAUTHORIZED") return "authentication required";
-    if (code == "NAME_UNKNOWN") return "repository name not known to registry";
-    if (code == "TOOMANYREQUESTS") return "too many requests";
-    std::string words = to_lower(code);
-    std::replace(words.begin(), words.end(), '_', ' ');
-    return words;
-}
-
-RegistryError make_error(std::string code, std::string message) {
-    std::string words = to_lower(code);
-    std::replace(words.begin(), words.end(), '_', ' ');
-    if (message.empty()) message = standard_message(code);
-    std::string text = to_utf8(words + ": " + message);
-    return {std::move(code), std::move(text)};
-}
-
-}  // namespace
-
-RegistryError parse_error(const Reply& reply) {
-    if (reply.status == 401) {
-        for (const auto& challenge : parse_challenges(reply.authenticate)) {
-            const auto error = challenge.params.find("error");
-            if (challenge.scheme != "bearer" || error == challenge.params.end()) continue;
-            if (error->second == "insufficient_scope") return make_error("DENIED", {});
-            if (error->second == "invalid_token") return make_error("UNAUTHORIZED", {});
-        }
-    }
-    if (const auto document = json::parse(reply.body)) {
-        const json::Value* code = document->at_path("errors.0.code");
-        const json::Value* message = document->at_path("errors.0.message");
-        const auto text = [](const json::Value* value) {
-            return value != nullptr && value->if_string() != nullptr ? *value->if_string()
-                                                                     : std::string();
-        };
-        if (!text(code).empty()) return make_error(text(code), text(message));
-        const json::Value* details = document->find("details");
-        if (!text(details).empty()) return {{}, to_utf8(text(details))};
-    }
-    if (reply.status == 401) return make_error("UNAUTHORIZED", {});
-    if (reply.status == 403) return make_error("DENIED", {});
-    if (reply.status == 429) return make_error("TOOMANYREQUESTS", {});
-    return {{}, format("received unexpected HTTP status: {}", reply.status)};
 }
 
 }  // namespace coffer::registry

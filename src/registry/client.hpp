@@ -1,5 +1,5 @@
 #pragma once
-// A registry as a client sees it: authenticated GETs below /v2/ of one host, with redirects,
+// A registry as a client sees it: authenticated requests below /v2/ of one host, with redirects,
 // retries, the plain-HTTP fallback of insecure registries, and blobs that resume where they broke
 // off. Credentials are bound to the host: a redirect elsewhere gets none. Safe from any thread.
 
@@ -29,9 +29,25 @@ struct Reply {
     std::string url;
     std::string body;
     std::string content_type;
-    std::string digest;  // Docker-Content-Digest
-    std::string link;    // Link: the next page of a list
+    std::string digest;    // Docker-Content-Digest
+    std::string link;      // Link: the next page of a list
+    std::string location;  // Location, made absolute
+    std::string range;     // Range: how much of an upload has come
     std::string authenticate;
+};
+
+// "repository:a/b:pull": what a token must allow.
+std::string pull_scope(const std::string& repository);
+
+struct Ask {
+    HttpMethod method = HttpMethod::Get;
+    std::string path;   // below /v2/
+    std::string url;    // instead, when given: where the registry pointed to
+    std::string scope;  // several are separated by blanks
+    std::vector<std::string> headers;
+    std::optional<HttpBody> body;
+    std::size_t limit = 64 * 1024;  // bytes of the answer
+    int tries = 4;                  // of a connection that breaks or a registry that is overloaded
 };
 
 class Client {
@@ -44,8 +60,10 @@ class Client {
     Client(Client&&) = delete;
     Client& operator=(Client&&) = delete;
 
-    // GET /v2/<path> of `repository`. Any status but 401-after-login, 429 and 5xx is an answer;
-    // those become one when the tries are used up.
+    // Any status but 401-before-login, 429 and 5xx is an answer; those become one when the tries
+    // are used up.
+    Result<Reply> send(const Ask& ask);
+    // GET /v2/<path> of `repository`.
     Result<Reply> get(const std::string& repository, const std::string& path,
                       const std::vector<std::string>& accept, std::size_t limit);
     using Sink = std::function<Result<void>(std::string_view)>;

@@ -4,9 +4,11 @@
 #include <dlfcn.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 
 namespace coffer::registry {
 
@@ -119,7 +121,44 @@ struct Exchange {
     HttpHead head;
     std::optional<Error> sink_error;
     Clock::time_point last_byte = Clock::now();
+    std::uint64_t sent = 0;  // of the request's body
 };
+
+std::uint64_t size_of(const HttpBody& body) {
+    return body.file >= 0 ? body.size : body.text.size();
+}
+
+// libcurl asks for the next piece of the request's body.
+std::size_t on_upload(char* to, std::size_t size, std::size_t count, void* user) {
+    auto& exchange = *static_cast<Exchange*>(user);
+    if (!exchange.request.body) return 0;
+    const HttpBody& body = *exchange.request.body;
+    const auto wanted = std::min<std::uint64_t>(size * count, size_of(body) - exchange.sent);
+    if (body.file < 0) {
+        std::copy_n(body.text.data() + exchange.sent, wanted, to);
+        exchange.sent += wanted;
+        return wanted;
+    }
+    ssize_t got = 0;
+    do {
+        got = ::pread(body.file, to, wanted, static_cast<off_t>(body.offset + exchange.sent));
+    } while (got < 0 && errno == EINTR);
+    if (got < 0 || (got == 0 && wanted > 0)) {
+        exchange.sink_error = Error{Code::Internal, errno, "read what is to be sent"};
+        return CURL_READFUNC_ABORT;
+    }
+    exchange.sent += static_cast<std::uint64_t>(got);
+    exchange.last_byte = Clock::now();
+    if (body.on_sent) body.on_sent(exchange.sent);
+    return static_cast<std::size_t>(got);
+}
+
+// And to begin again, on another connection.
+int on_rewind(void* user, curl_off_t offset, int origin) {
+    if (origin != SEEK_SET || offset < 0) return CURL_SEEKFUNC_CANTSEEK;
+    static_cast<Exchange*>(user)->sent = static_cast<std::uint64_t>(offset);
+    return CURL_SEEKFUNC_OK;
+}
 
 std::size_t on_header(char* data, std::size_t size, std::size_t count, void* user) {
     auto& exchange = *static_cast<Exchange*>(user);
@@ -201,9 +240,18 @@ void configure(CURL* easy, const HttpRequest& request, const TransportLimits& li
     set(CURLOPT_HEADERDATA, static_cast<void*>(&exchange));
     set(CURLOPT_WRITEFUNCTION, &on_body);
     set(CURLOPT_WRITEDATA, static_cast<void*>(&exchange));
-    if (request.form) {
-        set(CURLOPT_POSTFIELDSIZE, static_cast<long>(request.form->size()));
-        set(CURLOPT_POSTFIELDS, request.form->c_str());
+    if (request.method == HttpMethod::Head) {
+        set(CURLOPT_NOBODY, 1L);
+    } else if (request.method != HttpMethod::Get) {
+        set(CURLOPT_UPLOAD, 1L);
+        set(CURLOPT_CUSTOMREQUEST, to_string(request.method).data());
+        set(CURLOPT_READFUNCTION, &on_upload);
+        set(CURLOPT_READDATA, static_cast<void*>(&exchange));
+        set(CURLOPT_SEEKFUNCTION, &on_rewind);
+        set(CURLOPT_SEEKDATA, static_cast<void*>(&exchange));
+        set(CURLOPT_UPLOAD_BUFFERSIZE, 512L * 1024L);
+        set(CURLOPT_INFILESIZE_LARGE,
+            static_cast<curl_off_t>(request.body ? size_of(*request.body) : 0));
     }
     if (request.route == HttpRequest::Route::Direct) set(CURLOPT_PROXY, "");
     if (request.peer == HttpRequest::Peer::Unverified) {
@@ -217,6 +265,12 @@ void configure(CURL* easy, const HttpRequest& request, const TransportLimits& li
         set(CURLOPT_SSLCERT, request.tls.client_certificate.c_str());
         set(CURLOPT_SSLKEY, request.tls.client_key.c_str());
     }
+}
+
+std::string verb_of(HttpMethod method) {  // as Go's client says it
+    std::string verb = to_lower(to_string(method));
+    verb.front() = static_cast<char>(verb.front() - 'a' + 'A');
+    return verb;
 }
 
 bool any_cancelled(const Transport::Cancels& cancels) {
@@ -249,6 +303,22 @@ std::optional<CURLcode> run(const Session& session, const TransportLimits& limit
 }
 
 }  // namespace
+
+std::string_view to_string(HttpMethod method) {
+    switch (method) {
+        case HttpMethod::Get:
+            return "GET";
+        case HttpMethod::Head:
+            return "HEAD";
+        case HttpMethod::Post:
+            return "POST";
+        case HttpMethod::Put:
+            return "PUT";
+        case HttpMethod::Patch:
+            return "PATCH";
+    }
+    return {};
+}
 
 std::string HttpHead::header(const std::string& name) const {
     const auto found = headers.find(name);
@@ -293,7 +363,7 @@ Result<HttpHead> Transport::perform(const HttpRequest& request, const BodySink& 
     curl().multi_remove_handle(session->multi(), easy);
     curl().slist_free_all(headers);
 
-    const std::string_view verb = request.form ? "Post" : "Get";
+    const std::string verb = verb_of(request.method);
     if (!code) {
         if (any_cancelled(cancels)) return fail(Code::Cancelled, "context canceled");
         return fail(Code::Unavailable, "{} \"{}\": no answer within {} seconds", verb, request.url,

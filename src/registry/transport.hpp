@@ -16,10 +16,23 @@
 
 namespace coffer::registry {
 
+enum class HttpMethod { Get, Head, Post, Put, Patch };
+std::string_view to_string(HttpMethod method);  // "GET"
+
+// What a request carries: a text, or a part of a file that stays open meanwhile. Can be sent again.
+struct HttpBody {
+    std::string text;
+    int file = -1;  // when >= 0
+    std::uint64_t offset = 0;
+    std::uint64_t size = 0;
+    std::function<void(std::uint64_t sent)> on_sent;  // how far it is; may be empty
+};
+
 struct HttpRequest {
     std::string url;
+    HttpMethod method = HttpMethod::Get;
     std::vector<std::string> headers;  // "Name: value"
-    std::optional<std::string> form;   // makes it a POST of application/x-www-form-urlencoded
+    std::optional<HttpBody> body;      // not of Get and Head
     TlsFiles tls;
     enum class Peer { Verified, Unverified } peer = Peer::Verified;
     enum class Route { Environment, Direct } route = Route::Environment;  // proxies

@@ -9,18 +9,11 @@
 #include "json/value.hpp"
 #include "oci/image_spec.hpp"
 #include "oci/reference.hpp"
+#include "store/manifest.hpp"
 
 namespace coffer::store {
 
 namespace {
-
-oci::Descriptor descriptor_of(const ImageBlob& blob) {
-    oci::Descriptor descriptor;
-    descriptor.media_type = blob.media_type;
-    descriptor.digest = blob.digest;
-    descriptor.size = static_cast<std::int64_t>(blob.size);
-    return descriptor;
-}
 
 // "docker.io/library/busybox:1" as users write it.
 std::string familiar(const std::string& canonical) {
@@ -50,7 +43,7 @@ class Saver {
   private:
     Result<void> add_image(const SavedImage& image) {
         const ImageRecord record = TRY(store_->images().get(image.id));
-        const NamedManifest manifest = TRY(manifest_of(record));
+        const ImageManifest manifest = TRY(manifest_of(*store_, record));
         TRY(add_blob(manifest.document.config));
         json::Array layers;
         for (const oci::Descriptor& layer : manifest.document.layers) {
@@ -79,35 +72,6 @@ class Saver {
             manifests_.push_back(std::move(named));
         }
         return {};
-    }
-
-    struct NamedManifest {
-        oci::Descriptor descriptor;
-        oci::Manifest document;
-        std::string text;
-    };
-
-    // The manifest the image came with; one that was built or loaded without gets one.
-    Result<NamedManifest> manifest_of(const ImageRecord& record) const {
-        NamedManifest made;
-        made.document.media_type = oci::media_type::kManifest;
-        const auto chain = TRY(store_->layers().chain(record.chain_id));
-        for (const ImageBlob& blob : record.blobs) {
-            if (blob.kind == BlobKind::Manifest) {
-                std::string text = TRY(store_->content().read(blob.digest));
-                oci::Manifest document = TRY(oci::parse_manifest(text, blob.media_type));
-                return NamedManifest{descriptor_of(blob), std::move(document), std::move(text)};
-            }
-            if (blob.kind == BlobKind::Config) made.document.config = descriptor_of(blob);
-            if (blob.kind == BlobKind::Layer && made.document.layers.size() < chain.size()) {
-                made.document.layers.push_back(descriptor_of(blob));
-            }
-        }
-        made.text = json::encode(made.document);
-        made.descriptor =
-            descriptor_of({BlobKind::Manifest, digest_of(made.text),
-                           std::string(oci::media_type::kManifest), made.text.size()});
-        return made;
     }
 
     static std::string name_of(std::string_view digest) {

@@ -39,6 +39,7 @@ extern const Command kTag;
 extern const Command kImageInspect;
 extern const Command kImagePrune;
 extern const Command kPull;
+extern const Command kPush;
 extern const Command kLoad;
 extern const Command kSave;
 extern const Command kImport;

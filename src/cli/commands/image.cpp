@@ -156,9 +156,9 @@ constinit const Command kImagePrune{
     .flags = {kPruneFlags},
 };
 
-static constinit const std::array<const Command*, 10> kImageCommands = {
-    &kHistory, &kImport,     &kImageInspect, &kLoad, &kImageLs,
-    &kPull,    &kImagePrune, &kImageRm,      &kSave, &kTag};
+static constinit const std::array<const Command*, 11> kImageCommands = {
+    &kHistory, &kImport,     &kImageInspect, &kLoad, &kImageLs, &kPull,
+    &kPush,    &kImagePrune, &kImageRm,      &kSave, &kTag};
 constinit const Command kImage{
     .name = "image",
     .arguments = {},

@@ -1,4 +1,4 @@
-// coffer pull, load, save and import: images that travel.
+// coffer pull, push, load, save and import: images that travel.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -22,6 +22,13 @@ constexpr std::array kPullFlags = {
     toggle("all-tags", 'a', "Download all tagged images in the repository"),
     with_default(toggle("disable-content-trust", 0, "Skip image verification"), "true", "true"),
     text("platform", 0, kPlatformHelp),
+    toggle("quiet", 'q', "Suppress verbose output"),
+};
+constexpr std::array kPushFlags = {
+    toggle("all-tags", 'a', "Push all tags of an image to the repository"),
+    with_default(toggle("disable-content-trust", 0, "Skip image signing"), "true", "true"),
+    text("platform", 0,
+         "Push a platform-specific manifest as a single-platform image to the registry"),
     toggle("quiet", 'q', "Suppress verbose output"),
 };
 constexpr std::array kLoadFlags = {
@@ -75,6 +82,29 @@ Result<int> pull(Invocation& call) {
     TRY(pull_image(call.api, call.config, reference, flags.text("platform"), STDOUT_FILENO,
                    quiet ? Show::Nothing : Show::Progress));
     TRY(print_line(reference.to_string()));
+    return 0;
+}
+
+Result<int> push(Invocation& call) {
+    const Values& flags = call.flags;
+    const bool quiet = flags.is_set("quiet");
+    oci::Reference reference = TRY(oci::parse_reference_as_given(call.args[0]));
+    if (flags.is_set("all-tags") && !reference.tag.empty()) {
+        return fail(Code::InvalidArgument, "tag can't be used with --all-tags/-a");
+    }
+    if (!flags.is_set("all-tags") && reference.tag.empty() && reference.digest.empty()) {
+        reference.tag = "latest";
+        if (!quiet) TRY(print_line("Using default tag: latest"));
+    }
+    ApiCall request{.method = http::Method::Post,
+                    .path = "/images/" + reference.name() + "/push",
+                    .query = {{"tag", reference.tag}}};
+    if (const std::string platform = flags.text("platform"); !platform.empty())
+        request.query.emplace("platform", platform);
+    request.headers.add("X-Registry-Auth", TRY(call.config.registry_auth(reference.domain)));
+    http::Response response = TRY(call.api.open(request));
+    TRY(show_progress(response, STDOUT_FILENO, quiet ? Show::Nothing : Show::Progress));
+    if (quiet) TRY(print_line(reference.to_string()));
     return 0;
 }
 
@@ -159,6 +189,18 @@ constinit const Command kPull{
     .max_args = 1,
     .spellings = "image pull, pull",
     .common = 5,
+};
+constinit const Command kPush{
+    .name = "push",
+    .arguments = "[OPTIONS] NAME[:TAG]",
+    .summary = "Upload an image to a registry",
+    .run = &push,
+    .flags = {kPushFlags},
+    .min_args = 1,
+    .max_args = 1,
+    .completes = Completes::Images,
+    .spellings = "image push, push",
+    .common = 6,
 };
 constinit const Command kLoad{
     .name = "load",

@@ -14,6 +14,7 @@ Result<http::Reply> list(Context&, const Request&);
 Result<http::Reply> inspect(Context&, const Request&);
 Result<http::Reply> history(Context&, const Request&);
 Result<http::Reply> pull_or_import(Context&, const Request&);
+Result<http::Reply> push(Context&, const Request&);
 Result<http::Reply> load(Context&, const Request&);
 Result<http::Reply> save(Context&, const Request&);
 Result<http::Reply> tag(Context&, const Request&);
@@ -30,6 +31,7 @@ constexpr Route kRoutes[] = {
     {Method::Post, "/images/load", &load},
     {Method::Post, "/images/prune", &prune, Since{1, 25}},
     {Method::Post, "/images/{name*}/tag", &tag},
+    {Method::Post, "/images/{name*}/push", &push},
     {Method::Delete, "/images/{name*}", &remove},
 };
 
@@ -77,6 +79,18 @@ Result<http::Reply> pull_or_import(Context& context, const Request& request) {
     return progress_reply([&images = context.images, &http_request = request.http(),
                            options = std::move(options)](const SendProgress& send) {
         return images.pull(options, send, http_request.hangup());
+    });
+}
+
+Result<http::Reply> push(Context& context, const Request& request) {
+    if (!request.text("platform").empty())
+        return fail(Code::NotImplemented, "push of one platform of several is not supported");
+    engine::PushOptions options{.image = request.name(),
+                                .tag = request.text("tag"),
+                                .auth = std::string(request.http().headers.get("X-Registry-Auth"))};
+    return progress_reply([&images = context.images, &http_request = request.http(),
+                           options = std::move(options)](const SendProgress& send) {
+        return images.push(options, send, http_request.hangup());
     });
 }
 
