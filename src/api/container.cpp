@@ -39,6 +39,9 @@ void describe(json::Fields& f, const ContainerState& s) {
     f("StartedAt", s.started_at);
     f("FinishedAt", s.finished_at);
     f("Health", s.health, json::kOmitEmpty);
+    f("ExitSignal", s.exit_signal, json::kOmitEmpty);
+    f("OOMKills", s.oom_kills, json::kOmitEmpty);
+    f("EndedBy", s.ended_by, json::kOmitEmpty);
 }
 
 void describe(json::Fields& f, const GraphDriver& s) {

@@ -54,6 +54,10 @@ struct ContainerState {
     std::string started_at = std::string(kZeroTime);
     std::string finished_at = std::string(kZeroTime);
     std::optional<Health> health;
+    // Ours: why it died.
+    std::int64_t exit_signal = 0;  // 0: it exited by itself
+    std::int64_t oom_kills = 0;    // of any of its processes
+    std::string ended_by;          // "stop by uid 0"
 };
 
 struct GraphDriver {

@@ -4,10 +4,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <deque>
 #include <exception>
 #include <thread>
-#include <vector>
 
 #include "base/log.hpp"
 
@@ -32,24 +32,47 @@ bool Cancel::cancelled() const {
 }
 
 struct WorkerPool::Impl {
+    static constexpr std::chrono::seconds kIdleLimit{10};  // of a thread more than stay
+
     struct State {
         std::deque<std::function<void()>> jobs;
+        unsigned threads = 0;
+        unsigned idle = 0;
         bool closed = false;
     };
+    const unsigned stay;
+    const unsigned most;
     Sync<State> state;
     std::condition_variable changed;
-    std::vector<std::thread> threads;
+    std::condition_variable ended;
+
+    Impl(unsigned stay_count, unsigned most_count) : stay(stay_count), most(most_count) {}
+
+    // The next job; empty when this thread is to end.
+    std::function<void()> next() {
+        auto locked = state.lock();
+        const auto wanted = [&] { return locked->closed || !locked->jobs.empty(); };
+        ++locked->idle;
+        while (!wanted()) {
+            if (locked->threads <= stay) {
+                locked.wait(changed, wanted);
+            } else if (!locked.wait_for(changed, kIdleLimit, wanted)) {
+                break;
+            }
+        }
+        --locked->idle;
+        if (locked->jobs.empty()) {
+            --locked->threads;
+            ended.notify_all();
+            return {};
+        }
+        auto job = std::move(locked->jobs.front());
+        locked->jobs.pop_front();
+        return job;
+    }
 
     void work() {
-        for (;;) {
-            std::function<void()> job;
-            {
-                auto locked = state.lock();
-                locked.wait(changed, [&] { return locked->closed || !locked->jobs.empty(); });
-                if (locked->jobs.empty()) return;
-                job = std::move(locked->jobs.front());
-                locked->jobs.pop_front();
-            }
+        while (auto job = next()) {
             try {
                 job();
             } catch (const std::exception& error) {
@@ -59,20 +82,26 @@ struct WorkerPool::Impl {
     }
 };
 
-WorkerPool::WorkerPool(unsigned threads) : impl_(std::make_unique<Impl>()) {
-    for (unsigned i = 0; i < threads; ++i) {
-        impl_->threads.emplace_back([impl = impl_.get()] { impl->work(); });
-    }
-}
+WorkerPool::WorkerPool(unsigned threads, unsigned most)
+    : impl_(std::make_shared<Impl>(threads, std::max(threads, most))) {}
 
 WorkerPool::~WorkerPool() {
-    impl_->state.lock()->closed = true;
+    auto locked = impl_->state.lock();
+    locked->closed = true;
     impl_->changed.notify_all();
-    for (std::thread& thread : impl_->threads) thread.join();
+    locked.wait(impl_->ended, [&] { return locked->threads == 0; });
 }
 
 void WorkerPool::submit(std::function<void()> job) {
-    impl_->state.lock()->jobs.push_back(std::move(job));
+    {
+        auto locked = impl_->state.lock();
+        locked->jobs.push_back(std::move(job));
+        // Those that idle may be fewer than what waits for them.
+        if (locked->jobs.size() > locked->idle && locked->threads < impl_->most) {
+            ++locked->threads;
+            std::thread([impl = impl_] { impl->work(); }).detach();
+        }
+    }
     impl_->changed.notify_one();
 }
 

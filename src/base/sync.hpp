@@ -63,10 +63,11 @@ class Cancel {
     int fd_;
 };
 
-// A fixed number of threads that run queued jobs. The destructor finishes what is queued.
+// Threads that run queued jobs. Some stay; further ones are made while all are busy, up to a limit,
+// so that jobs that block do not hold up the others. The destructor finishes what is queued.
 class WorkerPool {
   public:
-    explicit WorkerPool(unsigned threads);
+    explicit WorkerPool(unsigned threads, unsigned most = 0);
     ~WorkerPool();
     WorkerPool(const WorkerPool&) = delete;
     WorkerPool& operator=(const WorkerPool&) = delete;
@@ -77,7 +78,7 @@ class WorkerPool {
 
   private:
     struct Impl;
-    std::unique_ptr<Impl> impl_;
+    std::shared_ptr<Impl> impl_;  // shared with its threads, which nobody joins
 };
 
 }  // namespace coffer

@@ -57,6 +57,9 @@ void describe(json::Fields& f, const Record& s) {
     f("Error", s.error);
     f("OomKilled", s.oom_killed);
     f("StoppedByUser", s.stopped_by_user);
+    f("ExitSignal", s.exit_signal);
+    f("OomKills", s.oom_kills);
+    f("EndedBy", s.ended_by);
     f("StartedAt", s.started_at);
     f("FinishedAt", s.finished_at);
     f("RestartCount", s.restart_count);
@@ -148,10 +151,21 @@ std::shared_ptr<Cancel> Container::run_ended() const {
 void Container::begin_run() {
     const std::lock_guard lock(mutex_);
     run_ended_ = std::make_shared<Cancel>();
+    end_request_.reset();
 }
 
 void Container::end_run() {
     run_ended()->cancel();
+}
+
+void Container::request_end(EndRequest request) {
+    const std::lock_guard lock(mutex_);
+    end_request_ = std::move(request);
+}
+
+std::optional<EndRequest> Container::take_end_request() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(end_request_, std::nullopt);
 }
 
 bool Container::removed() const {

@@ -13,6 +13,7 @@
 
 #include "api/container.hpp"
 #include "base/time.hpp"
+#include "engine/restart.hpp"
 #include "engine/shim_link.hpp"
 #include "network/networks.hpp"
 
@@ -60,6 +61,9 @@ struct Record {
     std::string error;
     bool oom_killed = false;
     bool stopped_by_user = false;
+    int exit_signal = 0;   // 0: it exited by itself
+    int oom_kills = 0;     // of any of its processes
+    std::string ended_by;  // who asked for its end: "stop by uid 0"; empty: nobody
     std::string started_at = "0001-01-01T00:00:00Z";
     std::string finished_at = "0001-01-01T00:00:00Z";
     int restart_count = 0;
@@ -74,11 +78,22 @@ struct Record {
     std::vector<std::string> args;
 
     Status state() const;
-    bool is_up() const {
-        return status == "running" || status == "paused" || status == "restarting";
-    }
+    // Not over yet for its clients; while it waits for a restart nothing of it runs.
+    bool is_up() const { return is_running() || status == "restarting"; }
+    bool is_running() const { return status == "running" || status == "paused"; }
 };
 void describe(json::Fields& f, const Record& s);
+
+// Somebody wants a run to end.
+struct EndRequest {
+    std::string action;  // "stop", "kill", "restart", "rm", "health"
+    std::string by;      // "uid 1000", "health check"
+    int signal = 0;
+    bool ends = true;          // false: a signal that programs handle and go on
+    bool is_final = true;      // no restart by the policy
+    bool start_again = false;  // whatever the policy says
+    bool keep = false;         // not removed with its run
+};
 
 // An attached client that waits for the start.
 struct PendingClient {
@@ -129,6 +144,16 @@ class Container {
     void begin_run();
     void end_run();
 
+    // Of the present run: the latest request for its end.
+    void request_end(EndRequest request);
+    std::optional<EndRequest> take_end_request();
+
+    // For the holder of the claim.
+    RestartBackoff& backoff() { return backoff_; }
+    // A restart that was planned before the latest call is void.
+    std::uint64_t next_restart() { return ++restart_; }
+    bool is_restart(std::uint64_t number) const { return restart_ == number; }
+
     // Gone from the tables: late arrivals must not act on it.
     bool removed() const;
     void set_removed();
@@ -144,6 +169,9 @@ class Container {
     std::vector<PendingClient> pending_;
     std::vector<std::pair<std::shared_ptr<Waiter>, bool>> waiters_;
     std::shared_ptr<Cancel> run_ended_ = std::make_shared<Cancel>();
+    std::optional<EndRequest> end_request_;
+    RestartBackoff backoff_;
+    std::uint64_t restart_ = 0;
 };
 
 }  // namespace coffer::engine

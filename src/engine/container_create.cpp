@@ -77,16 +77,6 @@ Result<void> refuse_unsupported(const api::ContainerConfig& config, const api::H
     if (!is_default(host.log_config.type, {"", "json-file", "none"})) {
         return not_yet("log driver " + host.log_config.type);
     }
-    if (!is_default(host.restart_policy.name,
-                    {"", "no", "always", "unless-stopped", "on-failure"})) {
-        return fail(Code::InvalidArgument,
-                    "invalid restart policy: unknown policy '{}'; use one of "
-                    "'no', 'always', 'on-failure', or 'unless-stopped'",
-                    host.restart_policy.name);
-    }
-    if (!is_default(host.restart_policy.name, {"", "no"})) {
-        return not_yet("restart policy " + host.restart_policy.name);
-    }
     if (!host.volumes_from.empty()) return not_yet("--volumes-from");
     if (!host.links.empty()) return not_yet("--link");
     if (!host.storage_opt.empty()) return not_yet("--storage-opt");
@@ -210,6 +200,7 @@ Result<Record> Containers::Impl::new_record(const std::string& name,
     api::ContainerConfig& config = record.config;
     api::HostConfig& host = record.host_config;
     TRY(refuse_unsupported(request.config, host));
+    TRY(check_restart_policy(host));
     TRY(check_caller(host, caller));
     TRY(check_text(config));
     TRY(check_resources(host.resources, warnings));

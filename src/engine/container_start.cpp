@@ -12,6 +12,7 @@
 #include "oci/runtime_spec.hpp"
 #include "runtime/seccomp_cache.hpp"
 #include "store/store.hpp"
+#include "sys/cgroup.hpp"
 #include "sys/file.hpp"
 #include "sys/host.hpp"
 #include "sys/memfd.hpp"
@@ -146,6 +147,141 @@ void Containers::Impl::remove_bundle(const Record& record) const {
     ignore(sys::remove_tree(bundle(record)), "swept at the next start");
 }
 
+Result<void> Containers::Impl::run(const std::shared_ptr<Container>& container,
+                                   Container::Claim& claim, Record& record) {
+    Rollback undo;
+    const Rights rights = TRY(rights_of(record.host_config, core.settings.level));
+    const auto filter = TRY(seccomp_filter(rights));
+    network::Sandbox sandbox = TRY(core.sandboxes.take());
+    record.id_base = sandbox.id_base;
+    TRY(undo.add([&] { core.sandboxes.release(record.id_base); }));
+
+    SpecInputs inputs{.record = record, .rights = rights};
+    inputs.id_base = record.id_base;
+    inputs.files = folder(record);
+    inputs.cgroup_path = format("{}/{}",
+                                record.host_config.resources.cgroup_parent.empty()
+                                    ? core.settings.cgroup_parent
+                                    : record.host_config.resources.cgroup_parent,
+                                record.id);
+    inputs.host_network = record.host_config.network_mode == "host";
+    inputs.host_memory = sys::total_memory();
+    record.cgroup_path = inputs.cgroup_path;
+
+    std::vector<network::Endpoint> endpoints;
+    sys::Fd shared_netns;
+    int netns = sandbox.netns.get();
+    const std::string prefix = "container:";
+    if (record.host_config.network_mode.starts_with(prefix)) {
+        const auto other = TRY(find(record.host_config.network_mode.substr(prefix.size())));
+        const auto theirs = other->record();
+        if (!theirs->is_running()) {
+            return fail(Code::Conflict, "cannot join network of a non running container: {}",
+                        theirs->id);
+        }
+        shared_netns = TRY(sys::open_file(format("/proc/{}/ns/net", theirs->pid), O_RDONLY));
+        // The pid was theirs while we opened it, or this is not their namespace.
+        if (!other->record()->is_running()) {
+            return fail(Code::Conflict, "cannot join network of a non running container: {}",
+                        theirs->id);
+        }
+        netns = shared_netns.get();
+        record.network_container = theirs->id;
+        for (const char* name : {"hosts", "resolv.conf", "hostname"}) {
+            const std::string text = TRY(sys::read_file(format("{}/{}", folder(*theirs), name)));
+            TRY(sys::write_file(format("{}/{}", folder(record), name), text, 0644));
+        }
+        record.config.hostname = theirs->config.hostname;
+    } else {
+        if (!inputs.host_network) endpoints = TRY(connect_all(core, record, netns, undo));
+        TRY(write_network_files(core, record, folder(record), endpoints));
+    }
+    record.endpoints.clear();
+    for (const network::Endpoint& endpoint : endpoints) {
+        record.endpoints.push_back(network::encode(endpoint));
+    }
+
+    const oci::Spec spec = TRY(build_spec(inputs));
+    const std::string path = bundle(record);
+    TRY(sys::make_dirs(path, 0700));
+    TRY(undo.add([&] { remove_bundle(record); }));
+    TRY(sys::write_file(path + "/config.json", json::encode(spec)));
+
+    std::weak_ptr<Container> weak = container;
+    auto link = TRY(core.shims.spawn(path, [this, weak](const shim::FromShim* message) {
+        if (const auto alive = weak.lock()) on_shim(alive, message);
+    }));
+    bool shim_ends = false;  // a shim that could not start its container has cleaned up
+    TRY(undo.add([&] {
+        if (shim_ends) return;
+        ignore(link->kill_shim(), "it may have ended by itself");
+        auto cgroup = sys::cgroup::Cgroup::open(record.cgroup_path);
+        if (cgroup) ignore(cgroup->remove(), "taken over by the next start");
+    }));
+    shim::Start request;
+    request.id = record.id;
+    request.lower_dirs = TRY(core.store.layers().lower_dirs(record.chain_id));
+    request.upper_dir = folder(record);
+    request.user = record.config.user;
+    request.groups = record.host_config.group_add;
+    request.log = log_file(record, log_path(record));
+    request.open_stdin = record.config.open_stdin;
+    request.stdin_once = record.config.stdin_once;
+    std::vector<int> fds = {sandbox.userns.get()};
+    request.has_userns = true;
+    if (!inputs.host_network) {
+        request.has_netns = true;
+        fds.push_back(netns);
+    }
+    if (*filter) {
+        request.has_seccomp = true;
+        fds.push_back(filter->get());
+    }
+    std::vector<PendingClient> pending = container->take_pending();
+    std::vector<PendingClient> late;
+    for (PendingClient& client : pending) {
+        if (request.clients.size() == shim::kMaxClientsOnStart) {
+            late.push_back(std::move(client));
+            continue;
+        }
+        request.clients.push_back(client.client);
+        fds.push_back(client.connection.get());
+    }
+    const shim::Reply reply = TRY(link->request(std::move(request), fds, ShimLink::kStartLimit));
+    if (!reply.ok) {
+        shim_ends = true;
+        record.exit_code = reply.code;
+        return start_failure(reply);
+    }
+    for (PendingClient& client : late) {
+        const int fd[] = {client.connection.get()};
+        const auto attached =
+            link->request(shim::Attach{.exec_id = "", .client = client.client}, fd);
+        if (!attached) LOG_WARN("attach to {}: {}", record.id, attached.error().message);
+    }
+    record.pid = reply.pid;
+    record.status = "running";
+    record.error.clear();
+    record.exit_code = 0;
+    record.oom_killed = false;
+    record.stopped_by_user = false;
+    record.exit_signal = 0;
+    record.oom_kills = 0;
+    record.ended_by.clear();
+    record.started_at = to_rfc3339_short(now());
+    container->begin_run();
+    container->set_link(link);
+    TRY(undo.add([&] { container->set_link(nullptr); }));
+    TRY(save(claim, record));
+    undo.commit();
+    return {};
+}
+
+void note_failed_start(Record& record, const Record& attempt, const Error& error) {
+    record.exit_code = attempt.exit_code == 0 ? kStartFailed : attempt.exit_code;
+    record.error = error.message;
+}
+
 Result<void> Containers::Impl::start(const std::shared_ptr<Container>& container) {
     Container::Claim claim(container);
     Record record = claim.copy();
@@ -153,134 +289,12 @@ Result<void> Containers::Impl::start(const std::shared_ptr<Container>& container
     if (record.status == "paused") {
         return fail(Code::Conflict, "cannot start a paused container, try unpause instead");
     }
-    if (record.is_up())
+    if (record.is_up()) {
         return fail(Code::NotModified, "container {} is already running", record.id);
-
-    const auto run = [&]() -> Result<void> {
-        Rollback undo;
-        const Rights rights = TRY(rights_of(record.host_config, core.settings.level));
-        const auto filter = TRY(seccomp_filter(rights));
-        network::Sandbox sandbox = TRY(core.sandboxes.take());
-        record.id_base = sandbox.id_base;
-        TRY(undo.add([&] { core.sandboxes.release(record.id_base); }));
-
-        SpecInputs inputs{.record = record, .rights = rights};
-        inputs.id_base = record.id_base;
-        inputs.files = folder(record);
-        inputs.cgroup_path = format("{}/{}",
-                                    record.host_config.resources.cgroup_parent.empty()
-                                        ? core.settings.cgroup_parent
-                                        : record.host_config.resources.cgroup_parent,
-                                    record.id);
-        inputs.host_network = record.host_config.network_mode == "host";
-        inputs.host_memory = sys::total_memory();
-        record.cgroup_path = inputs.cgroup_path;
-
-        std::vector<network::Endpoint> endpoints;
-        sys::Fd shared_netns;
-        int netns = sandbox.netns.get();
-        const std::string prefix = "container:";
-        if (record.host_config.network_mode.starts_with(prefix)) {
-            const auto other = TRY(find(record.host_config.network_mode.substr(prefix.size())));
-            const auto theirs = other->record();
-            if (!theirs->is_up()) {
-                return fail(Code::Conflict, "cannot join network of a non running container: {}",
-                            theirs->id);
-            }
-            shared_netns = TRY(sys::open_file(format("/proc/{}/ns/net", theirs->pid), O_RDONLY));
-            // The pid was theirs while we opened it, or this is not their namespace.
-            if (!other->record()->is_up()) {
-                return fail(Code::Conflict, "cannot join network of a non running container: {}",
-                            theirs->id);
-            }
-            netns = shared_netns.get();
-            record.network_container = theirs->id;
-            for (const char* name : {"hosts", "resolv.conf", "hostname"}) {
-                const std::string text =
-                    TRY(sys::read_file(format("{}/{}", folder(*theirs), name)));
-                TRY(sys::write_file(format("{}/{}", folder(record), name), text, 0644));
-            }
-            record.config.hostname = theirs->config.hostname;
-        } else {
-            if (!inputs.host_network) endpoints = TRY(connect_all(core, record, netns, undo));
-            TRY(write_network_files(core, record, folder(record), endpoints));
-        }
-        record.endpoints.clear();
-        for (const network::Endpoint& endpoint : endpoints) {
-            record.endpoints.push_back(network::encode(endpoint));
-        }
-
-        const oci::Spec spec = TRY(build_spec(inputs));
-        const std::string path = bundle(record);
-        TRY(sys::make_dirs(path, 0700));
-        TRY(undo.add([&] { remove_bundle(record); }));
-        TRY(sys::write_file(path + "/config.json", json::encode(spec)));
-
-        std::weak_ptr<Container> weak = container;
-        auto link = TRY(core.shims.spawn(path, [this, weak](const shim::FromShim* message) {
-            if (const auto alive = weak.lock()) on_shim(alive, message);
-        }));
-        shim::Start request;
-        request.id = record.id;
-        request.lower_dirs = TRY(core.store.layers().lower_dirs(record.chain_id));
-        request.upper_dir = folder(record);
-        request.user = record.config.user;
-        request.groups = record.host_config.group_add;
-        request.log = log_file(record, log_path(record));
-        request.open_stdin = record.config.open_stdin;
-        request.stdin_once = record.config.stdin_once;
-        std::vector<int> fds = {sandbox.userns.get()};
-        request.has_userns = true;
-        if (!inputs.host_network) {
-            request.has_netns = true;
-            fds.push_back(netns);
-        }
-        if (*filter) {
-            request.has_seccomp = true;
-            fds.push_back(filter->get());
-        }
-        std::vector<PendingClient> pending = container->take_pending();
-        std::vector<PendingClient> late;
-        for (PendingClient& client : pending) {
-            if (request.clients.size() == shim::kMaxClientsOnStart) {
-                late.push_back(std::move(client));
-                continue;
-            }
-            request.clients.push_back(client.client);
-            fds.push_back(client.connection.get());
-        }
-        const shim::Reply reply = TRY(link->request(std::move(request), fds));
-        if (!reply.ok) {
-            record.exit_code = reply.code;
-            return start_failure(reply);
-        }
-        for (PendingClient& client : late) {
-            const int fd[] = {client.connection.get()};
-            const auto attached =
-                link->request(shim::Attach{.exec_id = "", .client = client.client}, fd);
-            if (!attached) LOG_WARN("attach to {}: {}", record.id, attached.error().message);
-        }
-        record.pid = reply.pid;
-        record.status = "running";
-        record.error.clear();
-        record.exit_code = 0;
-        record.oom_killed = false;
-        record.stopped_by_user = false;
-        record.started_at = to_rfc3339_short(now());
-        container->begin_run();
-        container->set_link(link);
-        TRY(undo.add([&, link] {
-            container->set_link(nullptr);
-            ignore(link->post(shim::Signal{.exec_id = "", .number = 9, .all = true}),
-                   "a shim without its engine ends with its container");
-            ignore(link->post(shim::Forget{}), "the same");
-        }));
-        TRY(save(claim, record));
-        undo.commit();
-        return {};
-    };
-
-    const auto started = run();
+    }
+    container->backoff().reset();
+    record.restart_count = 0;
+    const auto started = run(container, claim, record);
     if (started) {
         publish_event(record, "start");
         return {};
@@ -288,16 +302,12 @@ Result<void> Containers::Impl::start(const std::shared_ptr<Container>& container
     // The container stays as it was, with the reason on it; `run --rm` expects it gone.
     static_cast<void>(container->take_pending());
     Record failed = claim.copy();
-    failed.exit_code = record.exit_code == 0 ? kStartFailed : record.exit_code;
-    failed.error = started.error().message;
+    note_failed_start(failed, record, started.error());
     if (failed.host_config.auto_remove) {
         ignore(remove_claimed(claim, {.force = true, .volumes = true}), "logged there");
     } else {
         ignore(save(claim, failed), "the start's own error matters more");
-        api::WaitResponse response;
-        response.status_code = failed.exit_code;
-        response.error = api::WaitExitError{failed.error};
-        container->finish_waiters(response, false);
+        tell_waiters(*container, failed);
     }
     return fail(started.error());
 }

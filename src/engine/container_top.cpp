@@ -109,10 +109,7 @@ Result<api::TopResponse> Containers::top(const std::string& name,
     std::vector<std::string> arguments = split_fields(ps_args.empty() ? "-ef" : ps_args);
     TRY(check_arguments(arguments));
     if (!record->is_up()) return fail(Code::Conflict, "container {} is not running", record->id);
-    if (record->state() == Status::Restarting) {
-        return fail(Code::Conflict,
-                    "Container {} is restarting, wait until the container is running", record->id);
-    }
+    if (record->state() == Status::Restarting) return fail_restarting(*record);
     const auto cgroup = TRY(sys::cgroup::Cgroup::open(record->cgroup_path));
     const std::vector<int> pids = TRY(cgroup.pids());
     // With their pids ps tells about all of them, whatever terminal they are on; some options (f)

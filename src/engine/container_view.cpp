@@ -45,7 +45,7 @@ std::string port_key(const network::PublishedPort& port) {
 
 api::PortMap port_view(const Record& record, const std::vector<network::Endpoint>& endpoints) {
     api::PortMap ports;
-    if (!record.is_up()) return ports;
+    if (!record.is_running()) return ports;
     for (const auto& [port, nothing] : record.config.exposed_ports) ports[port] = std::nullopt;
     for (const network::Endpoint& endpoint : endpoints) {
         for (const network::PublishedPort& port : endpoint.ports) {
@@ -156,6 +156,9 @@ api::ContainerInspect Containers::Impl::inspect(const Record& record) const {
     view.state.restarting = record.status == "restarting";
     view.state.dead = record.status == "dead";
     view.state.oom_killed = record.oom_killed;
+    view.state.oom_kills = record.oom_kills;
+    view.state.exit_signal = record.exit_signal;
+    view.state.ended_by = record.ended_by;
     view.state.pid = record.pid;
     view.state.exit_code = record.exit_code;
     view.state.error = record.error;
@@ -183,7 +186,7 @@ api::ContainerInspect Containers::Impl::inspect(const Record& record) const {
     api::NetworkSettings& net = view.network_settings;
     net.ports = port_view(record, endpoints);
     net.networks = network_view(record, endpoints);
-    if (record.is_up()) {
+    if (record.is_running()) {
         net.sandbox_id = record.id;
         net.sandbox_key = format("/proc/{}/ns/net", record.pid);
     }

@@ -118,27 +118,6 @@ Result<void> Containers::start(const std::string& name) {
     return impl_->start(TRY(impl_->find(name)));
 }
 
-Result<void> Containers::kill(const std::string& name, const std::string& signal) {
-    const auto container = TRY(impl_->find(name));
-    const int number = TRY(parse_signal(signal.empty() ? "KILL" : signal));
-    const auto record = container->record();
-    const auto link = container->link();
-    if (!record->is_up() || !link) {
-        return fail(Code::Conflict, "cannot kill container: {}: container {} is not running", name,
-                    record->id);
-    }
-    if (number == SIGKILL && record->status == "paused") {
-        ignore(unpause(name), "SIGKILL thaws a frozen group by itself on cgroup v2");
-    }
-    const auto reply =
-        TRY(link->request(shim::Signal{.exec_id = "", .number = number, .all = false}));
-    if (!reply.ok) {
-        return fail(Code::Conflict, "cannot kill container: {}: {}", name, reply.message);
-    }
-    impl_->publish_event(*record, "kill", {{"signal", std::to_string(number)}});
-    return {};
-}
-
 Result<void> Containers::pause(const std::string& name) {
     const auto container = TRY(impl_->find(name));
     Container::Claim claim(container);
@@ -146,6 +125,7 @@ Result<void> Containers::pause(const std::string& name) {
     if (record.status == "paused") {
         return fail(Code::Conflict, "Container {} is already paused", record.id);
     }
+    if (record.status == "restarting") return fail_restarting(record);
     if (record.status != "running") {
         return fail(Code::Conflict, "Container {} is not running", record.id);
     }
@@ -218,7 +198,7 @@ Result<void> Containers::rename(const std::string& name, const std::string& new_
 Result<void> Containers::resize(const std::string& name, unsigned height, unsigned width) {
     const auto container = TRY(impl_->find(name));
     const auto link = container->link();
-    if (!container->record()->is_up() || !link) {
+    if (!container->record()->is_running() || !link) {
         return fail(Code::Conflict, "Container {} is not running", container->id());
     }
     shim::Resize request;
@@ -227,6 +207,11 @@ Result<void> Containers::resize(const std::string& name, unsigned height, unsign
     const auto reply = TRY(link->request(request));
     if (!reply.ok) return fail(Code::Internal, "resize container: {}", reply.message);
     return {};
+}
+
+Failure fail_restarting(const Record& record) {
+    return fail(Code::Conflict, "Container {} is restarting, wait until the container is running",
+                record.id);
 }
 
 Result<AttachTicket> Containers::prepare_attach(const std::string& name,
@@ -287,7 +272,7 @@ Result<void> Containers::read_logs(const std::string& name, const LogOptions& op
     logs::ReadOptions read = options.read;
     read.want_stdout = options.stdout_wanted;
     read.want_stderr = options.stderr_wanted;
-    if (!record->is_up()) read.follow = false;
+    if (!record->is_running()) read.follow = false;
     read.stopped_fd = ended->fd();
     read.cancel_fd = interrupted.fd();
     return logs::read(impl_->log_path(*record), read, each);

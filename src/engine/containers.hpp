@@ -23,6 +23,7 @@ struct Core;  // the services that the engine's objects share: engine/core.hpp
 struct Caller {
     std::uint32_t uid = 0;
     std::uint32_t gid = 0;
+    std::string name = "engine";  // "uid 1000", "certificate CN=ops"; as inspect and events say it
 };
 
 // Somebody waits for a container to end. fd() becomes readable when result() is there.
@@ -62,6 +63,11 @@ struct LogOptions {
     logs::ReadOptions read;  // follow, tail, since, until
 };
 
+struct StopOptions {
+    std::optional<std::string> signal;  // nullopt: the container's own (StopSignal)
+    std::optional<int> seconds;         // nullopt: the container's own; negative: for ever
+};
+
 struct RemoveOptions {
     bool force = false;
     bool volumes = false;
@@ -96,18 +102,16 @@ class Containers {
     Result<api::ContainerInspect> inspect(const std::string& name, bool with_size) const;
     // NotModified when it runs already. Error codes of the program: see ExitCode in shim/protocol.
     Result<void> start(const std::string& name);
-    // nullopt for a signal or time means the container's own (StopSignal, StopTimeout); a negative
-    // time waits for ever. NotModified when it does not run.
-    Result<void> stop(const std::string& name, const std::optional<std::string>& signal,
-                      std::optional<int> seconds);
-    Result<void> restart(const std::string& name, const std::optional<std::string>& signal,
-                         std::optional<int> seconds);
-    Result<void> kill(const std::string& name, const std::string& signal);
+    // NotModified when it does not run. Who stops or kills it ends its restarts as well.
+    Result<void> stop(const std::string& name, const StopOptions& options, const Caller& caller);
+    Result<void> restart(const std::string& name, const StopOptions& options, const Caller& caller);
+    Result<void> kill(const std::string& name, const std::string& signal, const Caller& caller);
     Result<void> pause(const std::string& name);
     Result<void> unpause(const std::string& name);
     Result<void> rename(const std::string& name, const std::string& new_name);
     Result<void> resize(const std::string& name, unsigned height, unsigned width);
-    Result<void> remove(const std::string& name, const RemoveOptions& options);
+    Result<void> remove(const std::string& name, const RemoveOptions& options,
+                        const Caller& caller);
     Result<std::vector<std::string>> prune(const Filters& filters);
     Result<api::TopResponse> top(const std::string& name, const std::string& ps_args) const;
 

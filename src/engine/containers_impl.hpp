@@ -2,6 +2,7 @@
 // What the parts of Containers share (private to src/engine). Locks: `table` guards only the maps;
 // a container's claim guards its changes; neither is held across the other's slow work.
 
+#include <atomic>
 #include <map>
 #include <string>
 
@@ -25,6 +26,7 @@ struct Containers::Impl {
     mutable Sync<Table> table;
     // Compiled seccomp filters by rights, as sealed memfds that every start shares.
     Sync<std::map<std::string, std::shared_ptr<sys::Fd>>> filters;
+    std::atomic<bool> recovered = false;  // containers may be started
     // Called on the reading thread for every end of an exec; set by Execs.
     std::function<void(const std::string& exec_id, int exit_code)> exec_ended;
     std::function<void(const std::string& container_id)> container_ended;
@@ -46,6 +48,9 @@ struct Containers::Impl {
 
     // container_start.cpp
     Result<void> start(const std::shared_ptr<Container>& container);
+    // All that a start does, or nothing; `record` becomes what is known of the run.
+    Result<void> run(const std::shared_ptr<Container>& container, Container::Claim& claim,
+                     Record& record);
     Result<std::shared_ptr<sys::Fd>> seccomp_filter(const Rights& rights);
     // Frees what a run holds outside the container's own processes.
     void release_run(const Record& record);
@@ -55,16 +60,32 @@ struct Containers::Impl {
     void on_shim(const std::shared_ptr<Container>& container, const shim::FromShim* message);
     void settle_exit(const std::shared_ptr<Container>& container,
                      const std::shared_ptr<ShimLink>& link, const shim::ExitRecord& exit);
-    Result<void> remove(const std::shared_ptr<Container>& container, const RemoveOptions& options);
-    Result<void> remove_claimed(Container::Claim& claim, const RemoveOptions& options);
-    // Signals and waits; true when it has stopped in time.
-    Result<bool> signal_and_wait(const std::shared_ptr<Container>& container, int signal,
+    void tell_waiters(Container& container, const Record& record) const;
+    // Of a container that is "restarting": its start after a while. By the holder of the claim.
+    void plan_restart(const std::shared_ptr<Container>& container, std::chrono::milliseconds wait);
+    void start_again(const std::shared_ptr<Container>& container, std::uint64_t number);
+    // Between two runs there is nothing to signal: false when it is not there.
+    Result<bool> end_restarts(const std::shared_ptr<Container>& container,
+                              const EndRequest& request);
+
+    // container_stop.cpp
+    Result<void> announce_end(const std::shared_ptr<Container>& container,
+                              const EndRequest& request);
+    // To init. SIGKILL reaches it also when its shim does not answer.
+    Result<void> signal(const std::shared_ptr<Container>& container, int number);
+    // True when it has ended in time.
+    Result<bool> signal_and_wait(const std::shared_ptr<Container>& container, int number,
                                  std::optional<std::chrono::milliseconds> limit);
-    Result<void> stop(const std::shared_ptr<Container>& container,
-                      const std::optional<std::string>& signal, std::optional<int> seconds);
+    Result<void> stop(const std::shared_ptr<Container>& container, const StopOptions& options,
+                      EndRequest request);
+    Result<void> remove(const std::shared_ptr<Container>& container, const RemoveOptions& options,
+                        const Caller& caller);
+    Result<void> remove_claimed(Container::Claim& claim, const RemoveOptions& options);
 
     // recovery.cpp
-    void rejoin(const std::shared_ptr<Container>& container);
+    void restore_run(const Record& record);
+    void rejoin(const std::vector<std::shared_ptr<Container>>& running);
+    void start_at_boot();
     void abandon(const std::string& id);
 
     // container_list.cpp
@@ -87,6 +108,9 @@ inline store::Durability durability_of(const Record& record) {
 Result<api::TopResponse> parse_processes(const std::string& output, const std::vector<int>& pids);
 // "TERM", "SIGTERM", "15" -> 15.
 Result<int> parse_signal(const std::string& text);
+Failure fail_restarting(const Record& record);
+// The reason of a failed start, on the container as it was.
+void note_failed_start(Record& record, const Record& attempt, const Error& error);
 // docker's exit code for a run that the shim could not start: 125, 126 or 127.
 constexpr int kStartFailed = 125;
 

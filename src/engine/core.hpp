@@ -7,8 +7,9 @@
 #include "security/profiles.hpp"
 
 namespace coffer {
+class Timers;
 class WorkerPool;
-}
+}  // namespace coffer
 namespace coffer::store {
 class Store;
 }
@@ -43,6 +44,7 @@ struct Core {
     Images& images;
     ShimLinks& shims;
     WorkerPool& workers;
+    Timers& timers;
 };
 
 }  // namespace coffer::engine

@@ -6,6 +6,7 @@
 
 #include "base/hash.hpp"
 #include "base/sync.hpp"
+#include "base/timers.hpp"
 #include "engine/containers.hpp"
 #include "engine/events.hpp"
 #include "engine/execs.hpp"
@@ -24,6 +25,7 @@ namespace coffer::engine {
 namespace {
 
 constexpr unsigned kWorkers = 4;
+constexpr unsigned kMostWorkers = 64;  // of those, any may hang on a file server or a shim
 
 // Networks are kept in the engine's database.
 class NetworkRecords : public network::Records {
@@ -80,8 +82,9 @@ struct Engine::Impl {
     std::unique_ptr<Execs> execs;
     std::unique_ptr<System> system;
     std::unique_ptr<Stats> stats;
-    std::unique_ptr<WorkerPool> workers;  // its jobs use all above: it ends first, after the shims
-    std::unique_ptr<ShimLinks> shims;
+    std::unique_ptr<WorkerPool> workers;  // its jobs use all above: it ends before them,
+    std::unique_ptr<ShimLinks> shims;     // and after those two, which submit jobs
+    std::unique_ptr<Timers> timers;
 };
 
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -113,7 +116,8 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
     impl->sandboxes = TRY(network::SandboxPool::create({.helper = {shim, "namespaces"}}));
     impl->volumes = TRY(volume::Volumes::open(impl->store->paths().volumes()));
     impl->shims = TRY(ShimLinks::create(shim));
-    impl->workers = std::make_unique<WorkerPool>(kWorkers);
+    impl->workers = std::make_unique<WorkerPool>(kWorkers, kMostWorkers);
+    impl->timers = std::make_unique<Timers>();
     const FindImageUsers users = [raw = impl.get()](const std::string& image_id) {
         std::vector<ImageUser> found;
         if (!raw->containers) return found;
@@ -129,7 +133,7 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
                       .level = options.level};
     impl->core.reset(new Core{std::move(settings), *impl->store, *impl->networks, *impl->sandboxes,
                               *impl->volumes, impl->events, *impl->images, *impl->shims,
-                              *impl->workers});
+                              *impl->workers, *impl->timers});
     impl->containers = std::make_unique<Containers>(*impl->core);
     impl->execs = std::make_unique<Execs>(*impl->core, *impl->containers);
     impl->system = std::make_unique<System>(*impl->core, *impl->containers);

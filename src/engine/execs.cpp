@@ -70,6 +70,7 @@ Result<std::string> Execs::create(const std::string& name, const api::ExecCreate
         return fail(Code::Conflict, "container {} is paused, unpause the container before exec",
                     name);
     }
+    if (record->status == "restarting") return fail_restarting(*record);
     if (!record->is_up()) return fail(Code::Conflict, "container {} is not running", record->id);
     Exec exec;
     exec.id = random_id();
@@ -86,7 +87,7 @@ Result<bool> Execs::prepare_start(const std::string& id, const api::ExecStartReq
     const Exec exec = TRY(impl_->find(id));
     const auto record = exec.container->record();
     if (exec.started) return fail(Code::Conflict, "exec command {} is already running", id);
-    if (!record->is_up()) {
+    if (!record->is_running()) {
         return fail(Code::Conflict, "container {} is not running", record->id);
     }
     if (record->status == "paused") {

@@ -1,13 +1,13 @@
 // The first thing an engine does: find what the last one left. Containers whose shim lives go on;
 // the others are settled with what their shim wrote down; what belongs to no container is removed.
 #include <condition_variable>
-#include <csignal>
 #include <set>
 
 #include "base/log.hpp"
 #include "engine/containers_impl.hpp"
 #include "network/networks.hpp"
 #include "network/sandbox.hpp"
+#include "oci/runtime_spec.hpp"
 #include "store/store.hpp"
 #include "sys/cgroup.hpp"
 #include "sys/file.hpp"
@@ -20,32 +20,35 @@ constexpr std::string_view kSchema[] = {
     "CREATE TABLE containers (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, record TEXT NOT "
     "NULL)"};
 
-// The first message on a connection, handed from the reading thread to ours.
-struct FirstHello {
-    std::mutex mutex;
-    std::condition_variable came;
-    std::optional<shim::Hello> hello;
-    bool gone = false;
+// Shims that live answer at once; one that does not is left for later.
+constexpr std::chrono::seconds kHelloLimit{1};
+
+// The first messages of connections, handed from the reading thread to ours.
+class Hellos {
+  public:
+    void expect(const std::string& id) {
+        const std::lock_guard lock(mutex_);
+        missing_.insert(id);
+    }
+    void note(const std::string& id, const shim::Hello* hello) {
+        const std::lock_guard lock(mutex_);
+        if (hello != nullptr) came_.emplace(id, *hello);
+        missing_.erase(id);
+        changed_.notify_all();
+    }
+    // What has come once all have, or when the time is over.
+    std::map<std::string, shim::Hello> wait() {
+        std::unique_lock lock(mutex_);
+        changed_.wait_for(lock, kHelloLimit, [&] { return missing_.empty(); });
+        return came_;
+    }
+
+  private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::set<std::string> missing_;
+    std::map<std::string, shim::Hello> came_;
 };
-
-std::optional<shim::Hello> wait_for(FirstHello& first) {
-    std::unique_lock lock(first.mutex);
-    first.came.wait_for(lock, std::chrono::seconds(5), [&] { return first.hello || first.gone; });
-    return first.hello;
-}
-
-ShimLinkHandler note_hello(const std::shared_ptr<FirstHello>& first, ShimLinkHandler then) {
-    return [first, then = std::move(then)](const shim::FromShim* message) {
-        const auto* hello = message == nullptr ? nullptr : std::get_if<shim::Hello>(message);
-        if (message == nullptr || hello != nullptr) {
-            const std::lock_guard lock(first->mutex);
-            if (hello != nullptr) first->hello = *hello;
-            first->gone = message == nullptr;
-            first->came.notify_all();
-        }
-        if (hello == nullptr) then(message);
-    };
-}
 
 void kill_group(const std::string& path) {
     auto cgroup = sys::cgroup::Cgroup::open(path);
@@ -56,54 +59,96 @@ void kill_group(const std::string& path) {
 
 }  // namespace
 
-void Containers::Impl::rejoin(const std::shared_ptr<Container>& container) {
-    const auto record = container->record();
-    const auto first = std::make_shared<FirstHello>();
-    std::weak_ptr<Container> weak = container;
-    auto link = core.shims.connect(bundle(*record),
-                                   note_hello(first, [this, weak](const shim::FromShim* message) {
-                                       if (const auto alive = weak.lock()) on_shim(alive, message);
-                                   }));
-    std::optional<shim::Hello> hello;
-    if (link) hello = wait_for(*first);
-    for (const std::string& text : record->endpoints) {
+// What the last engine gave a run stays taken.
+void Containers::Impl::restore_run(const Record& record) {
+    for (const std::string& text : record.endpoints) {
         const auto endpoint = network::decode_endpoint(text);
         if (!endpoint) continue;
         const auto restored = core.networks.restore(*endpoint);
-        if (!restored) LOG_WARN("network of {}: {}", record->id, restored.error().message);
+        if (!restored) LOG_WARN("network of {}: {}", record.id, restored.error().message);
     }
-    if (record->id_base != 0) {
-        const auto reserved = core.sandboxes.reserve(record->id_base);
-        if (!reserved) LOG_WARN("id range of {}: {}", record->id, reserved.error().message);
+    if (record.id_base == 0) return;
+    const auto reserved = core.sandboxes.reserve(record.id_base);
+    if (!reserved) LOG_WARN("id range of {}: {}", record.id, reserved.error().message);
+}
+
+void Containers::Impl::rejoin(const std::vector<std::shared_ptr<Container>>& running) {
+    for (const auto& container : running) restore_run(*container->record());
+    const auto hellos = std::make_shared<Hellos>();
+    for (const auto& container : running) {
+        std::weak_ptr<Container> weak = container;
+        hellos->expect(container->id());
+        auto link = core.shims.connect(
+            bundle(*container->record()),
+            [this, weak, hellos, id = container->id()](const shim::FromShim* message) {
+                const auto* hello =
+                    message == nullptr ? nullptr : std::get_if<shim::Hello>(message);
+                if (message == nullptr || hello != nullptr) hellos->note(id, hello);
+                if (const auto alive = weak.lock()) on_shim(alive, message);
+            });
+        if (link) {
+            container->set_link(*link);
+        } else {
+            hellos->note(container->id(), nullptr);
+        }
     }
-    if (hello && hello->state == shim::State::Running) {
-        container->set_link(*link);
-        return;
+    const auto came = hellos->wait();
+    for (const auto& container : running) {
+        const auto link = container->link();
+        const auto hello = came.find(container->id());
+        // One that says nothing yet is on its way, or was stopped: on_shim() has its hello then.
+        if (link && !link->closed() && hello == came.end()) {
+            LOG_WARN("the shim of container {} does not answer yet", container->id());
+            continue;
+        }
+        if (hello != came.end() && hello->second.state == shim::State::Running) continue;
+        shim::ExitRecord exit;
+        exit.exit_code = 255;  // docker's code for a container that nobody saw end
+        exit.finished_at = to_rfc3339_short(now());
+        if (hello != came.end() && hello->second.exit) {
+            exit = *hello->second.exit;
+        } else if (const auto text = sys::read_file(bundle(*container->record()) + "/exit.json")) {
+            if (const auto known = shim::decode_exit_record(*text)) exit = *known;
+        }
+        settle_exit(container, nullptr, exit);
     }
-    shim::ExitRecord exit;
-    exit.exit_code = 255;  // docker's code for a container that nobody saw end
-    exit.finished_at = to_rfc3339_short(now());
-    if (hello && hello->exit) {
-        container->set_link(*link);
-        exit = *hello->exit;
-    } else if (const auto text = sys::read_file(bundle(*record) + "/exit.json")) {
-        if (const auto known = shim::decode_exit_record(*text)) exit = *known;
-    }
-    settle_exit(container, nullptr, exit);
 }
 
 // A shim whose start was never recorded: its client has no answer, so the run is undone.
 void Containers::Impl::abandon(const std::string& id) {
     const std::string path = format("{}/containers/{}", core.settings.exec_root, id);
-    const auto first = std::make_shared<FirstHello>();
-    const auto link = core.shims.connect(path, note_hello(first, [](const shim::FromShim*) {}));
-    if (link && wait_for(*first)) {
-        ignore((*link)->post(shim::Signal{.exec_id = "", .number = SIGKILL, .all = true}),
-               "killed below");
-        ignore((*link)->post(shim::Forget{}), "it ends by itself");
+    const auto link = core.shims.connect(path, [](const shim::FromShim*) {});
+    if (link) ignore((*link)->kill_shim(), "it may have ended by itself");
+    std::string group = format("{}/{}", core.settings.cgroup_parent, id);
+    if (const auto text = sys::read_file(path + "/config.json")) {
+        const auto spec = json::decode<oci::Spec>(*text);
+        if (spec && spec->linux) group = spec->linux->cgroups_path;
     }
-    kill_group(format("{}/{}", core.settings.cgroup_parent, id));
+    kill_group(group);
     ignore(sys::remove_tree(path), "tried again at the next start");
+}
+
+// Those that are to run and do not: after a boot, or when they ended while no engine was there.
+void Containers::Impl::start_at_boot() {
+    for (const auto& container : all()) {
+        Container::Claim claim(container);
+        Record record = claim.copy();
+        const bool waits = record.status == "restarting";
+        if (!waits && (record.is_up() || record.started_at == api::kZeroTime)) continue;
+        if (!wants_start_at_boot(record.host_config.restart_policy, record.exit_code,
+                                 record.stopped_by_user, waits ? 0 : record.restart_count)) {
+            if (!waits) continue;
+            record.status = "exited";
+            ignore(save(claim, record), "tried again at the next start");
+            continue;
+        }
+        record.status = "restarting";
+        record.stopped_by_user = false;
+        record.restart_count = 0;
+        const auto saved = save(claim, record);
+        if (!saved) LOG_ERROR("start container {}: {}", record.id, saved.error().message);
+        if (saved) plan_restart(container, std::chrono::milliseconds(0));
+    }
 }
 
 Result<void> Containers::recover() {
@@ -123,7 +168,7 @@ Result<void> Containers::recover() {
         auto container =
             std::make_shared<Container>(std::make_shared<const Record>(std::move(*record)));
         known.push_back(container->id());
-        if (container->record()->is_up()) were_up.push_back(container);
+        if (container->record()->is_running()) were_up.push_back(container);
         auto table = impl_->table.lock();
         table->id_by_name[container->record()->name] = container->id();
         table->by_id[container->id()] = std::move(container);
@@ -136,12 +181,15 @@ Result<void> Containers::recover() {
     for (const std::string& id : TRY(sys::list_dir(bundles))) {
         if (!live.contains(id)) impl_->abandon(id);
     }
-    for (const auto& container : were_up) impl_->rejoin(container);
+    impl_->rejoin(were_up);
     TRY(core.networks.start());
     core.sandboxes.warm();
     std::erase_if(known,
                   [&](const std::string& id) { return !impl_->find(id) && live.contains(id); });
-    return core.store.sweep_containers(known);
+    TRY(core.store.sweep_containers(known));
+    impl_->recovered = true;
+    impl_->start_at_boot();
+    return {};
 }
 
 }  // namespace coffer::engine

@@ -4,9 +4,11 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <csignal>
 #include <exception>
 
 #include "base/log.hpp"
+#include "sys/clone.hpp"
 
 namespace coffer::engine {
 
@@ -35,9 +37,10 @@ Result<shim::Reply> ShimLink::request(shim::Request request, std::span<const int
     waiting_.erase(seq);
     if (!sent) return fail(Code::Unavailable, "the container's shim is gone");
     if (!reply) {
-        return fail(Code::Unavailable, "{}",
-                    closed_.load() ? "the container's shim has died"
-                                   : "the container's shim does not answer");
+        if (closed_) return fail(Code::Unavailable, "the container's shim has died");
+        return fail(Code::Unavailable,
+                    "the container's shim (process {}) has not answered for {} seconds",
+                    process_.pid(), limit.count());
     }
     return *reply;
 }
@@ -50,8 +53,6 @@ void ShimLink::receive() {
             closed_ = true;
         }
         answered_.notify_all();
-        // Its socket closes when it ends: this reaps it at once.
-        if (process_) ignore(process_.wait(std::chrono::seconds(1)), "reaped later by init");
         handler_(nullptr);
         return;
     }
@@ -68,6 +69,16 @@ void ShimLink::receive() {
         return;
     }
     handler_(&*decoded);
+}
+
+Result<void> ShimLink::kill_shim() {
+    const std::lock_guard lock(mutex_);
+    return process_.signal(SIGKILL);
+}
+
+void ShimLink::reap() {
+    const std::lock_guard lock(mutex_);
+    ignore(process_.wait(std::chrono::seconds(0)), "the child of an engine before us is init's");
 }
 
 Result<std::unique_ptr<ShimLinks>> ShimLinks::create(std::string program) {
@@ -98,18 +109,26 @@ ShimLinks::~ShimLinks() {
 Result<std::shared_ptr<ShimLink>> ShimLinks::add(sys::Fd socket, sys::Process process,
                                                  ShimLinkHandler handler) {
     const int fd = socket.get();
+    // A shim that has stopped reading must not hold up who writes to it.
+    const timeval limit{ShimLink::kAnswerLimit.count(), 0};
+    if (::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) != 0) {
+        return fail_errno("limit the time of sending to a shim");
+    }
     std::shared_ptr<ShimLink> link(
         new ShimLink(std::move(socket), std::move(process), std::move(handler)));
+    TRY(watch(fd, link));
+    return link;
+}
+
+Result<void> ShimLinks::watch(int fd, const std::shared_ptr<ShimLink>& link) {
     (*links_.lock())[fd] = link;
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.fd = fd;
-    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
-        auto failed = fail_errno("watch shim");
-        links_.lock()->erase(fd);
-        return failed;
-    }
-    return link;
+    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0) return {};
+    auto failed = fail_errno("watch shim");
+    links_.lock()->erase(fd);
+    return failed;
 }
 
 Result<std::shared_ptr<ShimLink>> ShimLinks::spawn(const std::string& bundle,
@@ -127,7 +146,15 @@ Result<std::shared_ptr<ShimLink>> ShimLinks::spawn(const std::string& bundle,
 Result<std::shared_ptr<ShimLink>> ShimLinks::connect(const std::string& bundle,
                                                      ShimLinkHandler handler) {
     sys::Fd socket = TRY(sys::connect_unix(bundle + "/shim.sock", SOCK_SEQPACKET));
-    return add(std::move(socket), {}, std::move(handler));
+    // Who listens: the number was its own when the kernel noted it, and the handle is good while
+    // the connection stands.
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
+        return fail_errno("find the process of a shim");
+    }
+    sys::Fd pidfd = TRY(sys::open_pidfd(peer.pid));
+    return add(std::move(socket), sys::Process(peer.pid, std::move(pidfd)), std::move(handler));
 }
 
 void ShimLinks::read_all() {
@@ -144,10 +171,18 @@ void ShimLinks::read_all() {
                 if (found == links->end()) continue;
                 link = found->second;
             }
-            link->receive();
-            if (link->closed()) {
+            if (fd == link->socket_.get()) {
+                link->receive();
+                if (!link->closed()) continue;
                 ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
                 links_.lock()->erase(fd);
+                // It may live on for the readers of its output: it is reaped when it ends.
+                const auto watched = watch(link->process_.pidfd(), link);
+                if (!watched) LOG_WARN("{}", watched.error().message);
+            } else {
+                ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+                links_.lock()->erase(fd);
+                link->reap();
             }
         }
     }

@@ -32,23 +32,30 @@ class ShimLink {
     ShimLink(ShimLink&&) = delete;
     ShimLink& operator=(ShimLink&&) = delete;
 
-    // Sends and waits for the reply. An error of the shim comes back as Unavailable when it is
-    // gone, otherwise as the Reply with ok == false.
+    // Sends and waits for the reply. Unavailable when the shim is gone or does not answer in time;
+    // an error of the shim comes back as the Reply with ok == false.
     Result<shim::Reply> request(shim::Request request, std::span<const int> fds = {},
-                                std::chrono::seconds limit = std::chrono::seconds(60));
+                                std::chrono::seconds limit = kAnswerLimit);
     // Without waiting, for what needs no answer.
     Result<void> post(shim::Request request);
     bool closed() const { return closed_; }
+    // Ends a shim that does not answer, and with it its container.
+    Result<void> kill_shim();
+
+    static constexpr std::chrono::seconds kAnswerLimit{10};
+    // A start copies files of the image into volumes, which takes what it takes.
+    static constexpr std::chrono::seconds kStartLimit{60};
 
   private:
     friend class ShimLinks;
     ShimLink(sys::Fd socket, sys::Process process, ShimLinkHandler handler)
         : socket_(std::move(socket)), handler_(std::move(handler)), process_(std::move(process)) {}
-    void receive();  // on the reading thread
+    void receive();  // on the reading thread, as the next
+    void reap();
 
     sys::Fd socket_;
     ShimLinkHandler handler_;
-    sys::Process process_;  // empty when another engine started the shim; never killed
+    sys::Process process_;  // outlives us: released, not killed, in the end
     std::atomic<bool> closed_ = false;
     std::mutex mutex_;
     std::condition_variable answered_;
@@ -76,6 +83,7 @@ class ShimLinks {
         : program_(std::move(program)), epoll_(std::move(epoll)) {}
     Result<std::shared_ptr<ShimLink>> add(sys::Fd socket, sys::Process process,
                                           ShimLinkHandler handler);
+    Result<void> watch(int fd, const std::shared_ptr<ShimLink>& link);
     void read_all();
 
     std::string program_;

@@ -56,7 +56,8 @@ struct Stats::Impl {
 
 Stats::Sample Stats::Impl::sample(const Watched& watched) const {
     const auto record = watched.container->record();
-    auto now = record->is_up() ? sample_stats(*record) : Result<api::StatsResponse>(idle(*record));
+    auto now =
+        record->is_running() ? sample_stats(*record) : Result<api::StatsResponse>(idle(*record));
     // Its cgroup goes a moment before its record says so.
     if (!now) now = idle(*record);
     if (watched.last && now->read != api::StatsResponse().read) {
@@ -134,7 +135,7 @@ void Stats::Watch::tell(News news) {
 
 Result<api::StatsResponse> Stats::once(const std::string& name) const {
     const auto record = TRY(impl_->containers.impl().find(name))->record();
-    if (!record->is_up()) return idle(*record);
+    if (!record->is_running()) return idle(*record);
     return sample_stats(*record);
 }
 

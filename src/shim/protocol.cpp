@@ -68,6 +68,7 @@ static void describe(json::Fields& f, const ExitRecord& s) {
     f("exitCode", s.exit_code);
     f("signal", s.signal);
     f("oomKilled", s.oom_killed);
+    f("oomKills", s.oom_kills);
     f("finishedAt", s.finished_at);
 }
 static void describe(json::Fields& f, const ExecState& s) {

@@ -103,6 +103,7 @@ struct ExitRecord {
     int exit_code = 0;  // a shell's: 128 + signal
     int signal = 0;     // 0: it exited by itself
     bool oom_killed = false;
+    int oom_kills = 0;        // by the group's counter: of init and of others
     std::string finished_at;  // RFC 3339, nanoseconds
 };
 

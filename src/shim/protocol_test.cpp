@@ -46,7 +46,7 @@ TEST(Protocol, an_exec_may_have_no_client) {
 TEST(Protocol, hello_carries_the_state) {
     Hello hello;
     hello.state = State::Exited;
-    hello.exit = ExitRecord{137, 9, true, "2026-01-01T00:00:00Z"};
+    hello.exit = ExitRecord{137, 9, true, 1, "2026-01-01T00:00:00Z"};
     hello.execs = {{"e1", 12}};
     const auto back = decode_from_shim(encode(FromShim{hello}));
     ASSERT_TRUE(back);

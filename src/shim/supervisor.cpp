@@ -73,10 +73,12 @@ void Supervisor::on_children() {
 void Supervisor::on_exit(const std::string& exec_id, Session& session, int code, int signal) {
     session.exit_code = code;
     if (exec_id.empty()) {
+        if (oom_events_) on_oom();  // of the kill that this end may be: told first
         ExitRecord record;
         record.exit_code = code;
         record.signal = signal;
-        record.oom_killed = cgroup_ && cgroup_.oom_kills().value_or(0) > 0;
+        if (cgroup_) record.oom_kills = static_cast<int>(cgroup_.oom_kills().value_or(0));
+        record.oom_killed = record.oom_kills > 0;
         record.finished_at = to_rfc3339(now());
         const auto written =
             sys::replace_file(bundle_ + "/exit.json", encode(record), 0600, sys::Flush::No);

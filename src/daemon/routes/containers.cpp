@@ -45,28 +45,25 @@ constexpr Route kRoutes[] = {
 };
 
 // `signal` and `t` of stop and restart; the signal was ignored before 1.42.
-struct StopParameters {
-    std::optional<std::string> signal;
-    std::optional<int> seconds;
-};
-Result<StopParameters> stop_parameters(const Request& request) {
-    StopParameters parameters;
+Result<engine::StopOptions> stop_options(const Request& request) {
+    engine::StopOptions options;
     if (!request.before(1, 42) && !request.text("signal").empty()) {
-        parameters.signal = request.text("signal");
+        options.signal = request.text("signal");
     }
     if (const auto seconds = TRY(request.number("t"))) {
-        parameters.seconds = static_cast<int>(std::clamp<std::int64_t>(*seconds, -1, 1 << 30));
+        options.seconds = static_cast<int>(std::clamp<std::int64_t>(*seconds, -1, 1 << 30));
     }
-    return parameters;
+    return options;
 }
 
 // A verified certificate is an administrator's. On plain tcp anybody of the machine may have
 // connected: nobody's rights, no part of the host.
-engine::Caller caller_of(const http::Peer& peer) {
+engine::Caller caller_of(const Request& request) {
     constexpr std::uint32_t kNobody = 65534;
-    if (peer.local) return {peer.uid, peer.gid};
-    if (!peer.certificate.empty()) return {0, 0};
-    return {kNobody, kNobody};
+    const http::Peer& peer = request.http().peer;
+    if (peer.local) return {peer.uid, peer.gid, format("uid {}", peer.uid)};
+    if (!peer.certificate.empty()) return {0, 0, "certificate " + peer.certificate};
+    return {kNobody, kNobody, "address " + peer.address};
 }
 
 Result<http::Reply> list(Context& context, const Request& request) {
@@ -82,8 +79,7 @@ Result<http::Reply> list(Context& context, const Request& request) {
 Result<http::Reply> create(Context& context, const Request& request) {
     const auto body = TRY(request.body<api::ContainerCreateRequest>());
     return json_reply(
-        TRY(context.containers.create(request.text("name"), body, caller_of(request.http().peer))),
-        201);
+        TRY(context.containers.create(request.text("name"), body, caller_of(request))), 201);
 }
 
 Result<http::Reply> inspect(Context& context, const Request& request) {
@@ -106,20 +102,21 @@ Result<http::Reply> start(Context& context, const Request& request) {
 }
 
 Result<http::Reply> stop(Context& context, const Request& request) {
-    const StopParameters parameters = TRY(stop_parameters(request));
-    TRY(context.containers.stop(request.name(), parameters.signal, parameters.seconds));
+    const engine::StopOptions options = TRY(stop_options(request));
+    TRY(context.containers.stop(request.name(), options, caller_of(request)));
     return http::Reply::empty(204);
 }
 
 Result<http::Reply> restart(Context& context, const Request& request) {
-    const StopParameters parameters = TRY(stop_parameters(request));
-    TRY(context.containers.restart(request.name(), parameters.signal, parameters.seconds));
+    const engine::StopOptions options = TRY(stop_options(request));
+    TRY(context.containers.restart(request.name(), options, caller_of(request)));
     return http::Reply::empty(204);
 }
 
 Result<http::Reply> kill(Context& context, const Request& request) {
     const std::string signal = request.text("signal");
-    TRY(context.containers.kill(request.name(), signal.empty() ? "KILL" : signal));
+    TRY(context.containers.kill(request.name(), signal.empty() ? "KILL" : signal,
+                                caller_of(request)));
     return http::Reply::empty(204);
 }
 
@@ -147,7 +144,8 @@ Result<http::Reply> resize(Context& context, const Request& request) {
 Result<http::Reply> remove(Context& context, const Request& request) {
     if (request.flag("link")) return fail(Code::NotImplemented, "links are not supported");
     TRY(context.containers.remove(request.name(),
-                                  {.force = request.flag("force"), .volumes = request.flag("v")}));
+                                  {.force = request.flag("force"), .volumes = request.flag("v")},
+                                  caller_of(request)));
     return http::Reply::empty(204);
 }
 
