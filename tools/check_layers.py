@@ -16,7 +16,7 @@ RANKS = [
     {"sys", "json"},
     {"http", "archive", "oci", "api"},
     {"runtime", "store", "network", "volume", "logs", "security", "registry"},
-    {"shim"},
+    {"shim", "files"},
     {"engine"},
     {"build", "swarm"},
     {"daemon", "cli"},

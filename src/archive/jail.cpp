@@ -31,7 +31,7 @@ Result<void> set_limits() {
     return {};
 }
 
-Result<void> filter_calls() {
+Result<void> filter_calls(const std::vector<const char*>& more) {
     using sys::seccomp::Action;
     using sys::seccomp::Compare;
     constexpr std::uint64_t kExec = 4;          // PROT_EXEC
@@ -92,6 +92,7 @@ Result<void> filter_calls() {
         // Its flags are out of a filter's sight; glibc falls back to clone.
         {.names = {"clone3"}, .action = Action::Errno, .error = ENOSYS},
     };
+    if (!more.empty()) profile.rules.push_back({.names = {more.begin(), more.end()}});
     const std::string filter = TRY(sys::seccomp::compile(profile));
     const int error = -sys::seccomp::load_in_child(filter.data(), filter.size(), 0);
     if (error != 0) return fail_with(error, "load system call filter");
@@ -100,11 +101,21 @@ Result<void> filter_calls() {
 
 }  // namespace
 
+Result<void> lock_up(const Jail& jail) {
+    TRY(set_limits());
+    TRY(sys::cred::limit_bounding(jail.keep));
+    TRY(sys::cred::set_capabilities(
+        {.effective = jail.keep, .permitted = jail.keep, .bounding = jail.keep}));
+    TRY(sys::cred::set_no_new_privileges());
+    TRY(sys::landlock::restrict_to_folders(
+        jail.folders, jail.read_only ? sys::landlock::Access::Read : sys::landlock::Access::Write));
+    return filter_calls(jail.calls);
+}
+
 Result<sys::Fd> enter_jail(int target_fd) {
     sys::assert_single_threaded();
     // Whatever libraries load when they are first used must be there before the doors close.
     static_cast<void>(digest_of(""));
-    TRY(set_limits());
 
     const sys::Fd users = TRY(sys::ns::create_user({kIds}, {kIds}));
     sys::Fd target = TRY(sys::mount::clone_tree(target_fd, "", sys::mount::Depth::One));
@@ -127,11 +138,8 @@ Result<sys::Fd> enter_jail(int target_fd) {
     if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) return fail_errno("set death signal");
     const sys::cred::CapSet keep = TRY(sys::cred::parse_capabilities(
         {"CAP_CHOWN", "CAP_FOWNER", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_SETFCAP"}));
-    TRY(sys::cred::limit_bounding(keep));
-    TRY(sys::cred::set_capabilities({.effective = keep, .permitted = keep, .bounding = keep}));
-    TRY(sys::cred::set_no_new_privileges());
-    TRY(sys::landlock::restrict_to_folder(target.get()));
-    TRY(filter_calls());
+    const int reach = target.get();
+    TRY(lock_up({.folders = {&reach, 1}, .keep = keep}));
     return target;
 }
 

@@ -97,9 +97,9 @@ TEST_F(Layer, gives_the_same_result_for_any_chunk_size) {
 
 TEST_F(Layer, refuses_names_that_lead_out) {
     EXPECT_THAT(error_of(TarBuilder().file("../outside/secret", "x").finish()),
-                HasSubstr("leads out of the layer"));
+                HasSubstr("leads out of the archive"));
     EXPECT_THAT(error_of(TarBuilder().file("a/../../outside/secret", "x").finish()),
-                HasSubstr("leads out of the layer"));
+                HasSubstr("leads out of the archive"));
     EXPECT_THAT(error_of(TarBuilder().folder("..").finish()), HasSubstr("leads out"));
 }
 

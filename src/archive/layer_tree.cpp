@@ -45,7 +45,7 @@ Result<std::string> LayerTree::clean(std::string_view name) {
     std::string path;
     for (const std::string& part : split(name, '/')) {
         if (part.empty() || part == ".") continue;
-        if (part == "..") return fail(Code::InvalidArgument, "'{}' leads out of the layer", name);
+        if (part == "..") return fail(Code::InvalidArgument, "'{}' leads out of the archive", name);
         if (!path.empty()) path += '/';
         path += part;
     }
@@ -55,7 +55,8 @@ Result<std::string> LayerTree::clean(std::string_view name) {
 Result<sys::Fd> LayerTree::lookup(const std::string& path, int flags) const {
     ::open_how how{};
     how.flags = static_cast<std::uint64_t>(flags) | O_CLOEXEC;
-    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+    if (mounts_ == Mounts::Outside) how.resolve |= RESOLVE_NO_XDEV;
     const char* name = path.empty() ? "." : path.c_str();
     const long fd = ::syscall(SYS_openat2, root_, name, &how, sizeof how);
     if (fd < 0) return fail_errno("open '{}'", path);

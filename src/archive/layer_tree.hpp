@@ -1,8 +1,9 @@
 #pragma once
-// LayerTree: the folder a layer is extracted into. Names come from the layer: every lookup stays
-// inside, and symbolic links among a name's parents are read as in a chroot. Nobody else may write
-// to the folder meanwhile. One thread at a time.
+// LayerTree: the folder an archive is extracted into. Names come from the archive: every lookup
+// stays inside, and symbolic links among a name's parents are read as in a chroot. Who else writes
+// to the folder meanwhile can misplace an entry, inside of it. One thread at a time.
 
+#include <cstdint>
 #include <map>
 #include <set>
 #include <string>
@@ -15,7 +16,10 @@ namespace coffer::archive {
 
 class LayerTree {
   public:
-    LayerTree(int root, std::size_t depth) : root_(root), depth_(depth) {}
+    // What is mounted below the folder is either out of reach or part of it.
+    enum class Mounts : std::uint8_t { Outside, Inside };
+    LayerTree(int root, std::size_t depth, Mounts mounts = Mounts::Outside)
+        : root_(root), depth_(depth), mounts_(mounts) {}
 
     // "./a//b/" becomes "a/b", the root "". Fails on "..".
     static Result<std::string> clean(std::string_view name);
@@ -43,16 +47,18 @@ class LayerTree {
     // A folder by its real path, for reading; empty is the root.
     Result<sys::Fd> open_folder(const std::string& path) const;
     const std::set<std::string>& opaque() const { return opaque_; }
+    // A clean path after all its links, the last one too; what is missing is taken as named.
+    Result<std::string> real_path(const std::string& path) const;
 
   private:
     enum class Missing { Fail, Make };
     Result<Place> locate(const std::string& path, Missing missing);
     Result<int> folder(const std::string& path, Missing missing);
     Result<sys::Fd> lookup(const std::string& path, int flags) const;
-    Result<std::string> real_path(const std::string& path) const;
 
     int root_;
     std::size_t depth_;
+    Mounts mounts_;
     std::map<std::string, sys::Fd> folders_;   // by path as named; emptied when it grows
     std::map<std::string, std::string> real_;  // paths that lead through links
     std::set<std::string> opaque_;

@@ -47,4 +47,20 @@ class FdSource : public Source {
     std::string buffer_;
 };
 
+// Writes to a descriptor (borrowed), small pieces together.
+class FdSink {
+  public:
+    explicit FdSink(int fd) : fd_(fd) {}
+    Sink sink() {
+        return [this](std::string_view bytes) { return write(bytes); };
+    }
+    Result<void> write(std::string_view bytes);
+    // At the end, and before anything else is written to the descriptor.
+    Result<void> flush();
+
+  private:
+    int fd_;
+    std::string pending_;
+};
+
 }  // namespace coffer::archive

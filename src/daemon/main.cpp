@@ -120,8 +120,9 @@ Result<void> serve(const Config& config) {
     if (!config.pidfile.empty()) {
         TRY(sys::replace_file(config.pidfile, format("{}\n", ::getpid()), 0644, sys::Flush::No));
     }
-    Context context{engine->containers(), engine->execs(), engine->images(),   engine->events(),
-                    engine->system(),     engine->stats(), engine->networks(), engine->volumes()};
+    Context context{engine->containers(), engine->execs(),    engine->files(),
+                    engine->images(),     engine->events(),   engine->system(),
+                    engine->stats(),      engine->networks(), engine->volumes()};
     const ApiServer api(all_routes(), context);
     http::Server server([&](const http::Request& request) { return api.handle(request); },
                         &error_reply);

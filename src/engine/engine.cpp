@@ -10,6 +10,7 @@
 #include "engine/containers.hpp"
 #include "engine/events.hpp"
 #include "engine/execs.hpp"
+#include "engine/files.hpp"
 #include "engine/images.hpp"
 #include "engine/shim_link.hpp"
 #include "engine/stats.hpp"
@@ -80,6 +81,7 @@ struct Engine::Impl {
     std::unique_ptr<Core> core;
     std::unique_ptr<Containers> containers;
     std::unique_ptr<Execs> execs;
+    std::unique_ptr<Files> files;
     std::unique_ptr<System> system;
     std::unique_ptr<Stats> stats;
     std::unique_ptr<WorkerPool> workers;  // its jobs use all above: it ends before them,
@@ -136,6 +138,8 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
                               *impl->workers, *impl->timers});
     impl->containers = std::make_unique<Containers>(*impl->core);
     impl->execs = std::make_unique<Execs>(*impl->core, *impl->containers);
+    impl->files =
+        std::make_unique<Files>(*impl->core, *impl->containers, options.programs + "/coffer-files");
     impl->system = std::make_unique<System>(*impl->core, *impl->containers);
     impl->stats = std::make_unique<Stats>(*impl->containers);
     TRY_CONTEXT(impl->containers->recover(), "recover from the last run");
@@ -147,6 +151,9 @@ Containers& Engine::containers() {
 }
 Execs& Engine::execs() {
     return *impl_->execs;
+}
+Files& Engine::files() {
+    return *impl_->files;
 }
 Images& Engine::images() {
     return *impl_->images;

@@ -18,13 +18,14 @@ namespace coffer::engine {
 
 class Containers;
 class Execs;
+class Files;
 class Stats;
 class System;
 
 struct EngineOptions {
     std::string data_root;
     std::string exec_root;
-    // Folder with coffer-shim and coffer-unpack.
+    // Folder with coffer-shim, coffer-unpack and coffer-files.
     std::string programs;
     network::Config network;
     registry::Config registry;
@@ -45,6 +46,7 @@ class Engine {
 
     Containers& containers();
     Execs& execs();
+    Files& files();
     Images& images();
     Events& events();
     network::Networks& networks();

@@ -82,6 +82,7 @@ Result<std::shared_ptr<const ImageInfo>> Images::Impl::info(const std::string& i
     const auto document = TRY(json::parse(text));
     info->docker_version = text_of(document, "docker_version");
     info->comment = text_of(document, "comment");
+    info->parent = text_of(document, "parent");
     if (info->comment.empty() && !info->config.history.empty())
         info->comment = info->config.history.back().comment;
     info->created = parse_rfc3339(info->config.created).value_or(kZeroTime);

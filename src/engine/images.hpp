@@ -12,6 +12,7 @@
 #include "base/sync.hpp"
 #include "engine/filters.hpp"
 #include "oci/image_spec.hpp"
+#include "oci/reference.hpp"
 #include "registry/config.hpp"
 
 namespace coffer::store {
@@ -58,6 +59,17 @@ struct ImportOptions {
     std::string platform;
 };
 
+// An image that has one layer more than another.
+struct NewImage {
+    std::string parent;  // id
+    ReadBytes layer;     // plain tar; one without entries adds no layer
+    oci::RunConfig config;
+    std::string comment;
+    std::string author;
+    std::string created_by;
+    std::optional<oci::Reference> name;
+};
+
 struct ImageListOptions {
     bool all = false;  // parents of other images too
     bool shared_size = false;
@@ -96,6 +108,8 @@ class Images {
     // A root file system as an image of one layer; the last message is the id.
     Result<void> import(const ImportOptions& options, const ReadBytes& body,
                         const ImageProgress& progress, const Cancel& cancel);
+    // Gives the id.
+    Result<std::string> add(const NewImage& image, const Cancel& cancel);
     // One docker-archive of all named images.
     Result<void> save(const std::vector<std::string>& names, const WriteBytes& body,
                       const Cancel& cancel) const;

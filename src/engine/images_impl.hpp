@@ -21,6 +21,7 @@ struct ImageInfo {
     oci::ImageConfig config;
     std::string comment;
     std::string docker_version;
+    std::string parent;  // id of the image it was made of here
     Time created = kZeroTime;
 };
 

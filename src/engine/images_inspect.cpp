@@ -42,6 +42,7 @@ Result<api::ImageInspect> Images::inspect(const std::string& name) const {
     out.id = record.id;
     out.repo_tags = familiar_names(record.tags);
     out.repo_digests = familiar_names(record.digests);
+    out.parent = info->parent;
     out.comment = info->comment;
     out.created = config.created;
     out.docker_version = info->docker_version;

@@ -275,6 +275,26 @@ Result<oci::Spec> build_spec(const SpecInputs& in) {
     return spec;
 }
 
+oci::Spec build_files_spec(const Record& record, const std::string& files, std::uint32_t id_base) {
+    const Rights rights;
+    SpecInputs in{.record = record, .rights = rights};
+    in.id_base = id_base;
+    in.files = files;
+    oci::Spec spec;
+    spec.linux.emplace();
+    const auto level = security::parse_level(record.level);
+    spec.root = oci::Root{.path = "rootfs",
+                          .readonly = record.host_config.readonly_rootfs ||
+                                      (level && security::profile(*level).readonly_rootfs)};
+    for (oci::Mount& mount : build_mounts(in)) {
+        // The engine's own files are made by the first start.
+        const bool absent =
+            mount.source.starts_with(files + "/") && record.started_at == api::kZeroTime;
+        if (mount.type == "bind" && !absent) spec.mounts.push_back(std::move(mount));
+    }
+    return spec;
+}
+
 oci::Process build_exec_process(const ExecInputs& in) {
     oci::Process process;
     process.terminal = in.tty;

@@ -37,6 +37,10 @@ struct SpecInputs {
 // linux.seccomp stays empty: the compiled filter goes to the shim beside the spec.
 Result<oci::Spec> build_spec(const SpecInputs& inputs);
 
+// The part of it that concerns files, for a container that does not run: its root file system with
+// its binds and volumes. `files` as above.
+oci::Spec build_files_spec(const Record& record, const std::string& files, std::uint32_t id_base);
+
 // The process of an exec: the container's environment and rights, its own arguments.
 struct ExecInputs {
     const Record& record;

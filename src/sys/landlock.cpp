@@ -32,6 +32,8 @@ struct [[gnu::packed]] PathBeneathAttr {
 
 // LANDLOCK_ACCESS_FS_*: execute is bit 0, ioctl on devices (ABI 5) bit 15.
 constexpr std::uint64_t kExecute = 1;
+constexpr std::uint64_t kReadFile = 1U << 2U;
+constexpr std::uint64_t kReadFolder = 1U << 3U;
 constexpr std::uint64_t kMakeSocket = 1U << 9U;
 constexpr std::uint64_t kMakeBlock = 1U << 11U;
 constexpr std::uint64_t kIoctlDevice = 1U << 15U;
@@ -53,7 +55,7 @@ int scope_in_child(unsigned what) noexcept {
     return error;
 }
 
-Result<void> restrict_to_folder(int folder_fd) {
+Result<void> restrict_to_folders(std::span<const int> folder_fds, Access access) {
     const int version = abi();
     if (version == 0) return {};
     std::uint64_t files = (1U << 13U) - 1;  // ABI 1
@@ -72,10 +74,14 @@ Result<void> restrict_to_folder(int folder_fd) {
     }
     const Fd ruleset(static_cast<int>(::syscall(kCreateRuleset, &attr, size, 0)));
     if (!ruleset) return fail_errno("create Landlock rules");
-    const PathBeneathAttr folder{files & ~(kExecute | kMakeSocket | kMakeBlock | kIoctlDevice),
-                                 folder_fd};
-    if (::syscall(kAddRule, ruleset.get(), kPathBeneath, &folder, 0) != 0) {
-        return fail_errno("add Landlock rule");
+    const std::uint64_t allowed =
+        access == Access::Read ? kReadFile | kReadFolder
+                               : files & ~(kExecute | kMakeSocket | kMakeBlock | kIoctlDevice);
+    for (const int fd : folder_fds) {
+        const PathBeneathAttr folder{allowed, fd};
+        if (::syscall(kAddRule, ruleset.get(), kPathBeneath, &folder, 0) != 0) {
+            return fail_errno("add Landlock rule");
+        }
     }
     if (::syscall(kRestrictSelf, ruleset.get(), 0) != 0) return fail_errno("apply Landlock rules");
     return {};

@@ -1,6 +1,9 @@
 #pragma once
 // Landlock scoping: what a process may reach of those outside its domain. Stateless.
 
+#include <cstdint>
+#include <span>
+
 #include "base/result.hpp"
 
 namespace coffer::sys::landlock {
@@ -14,9 +17,10 @@ constexpr unsigned kSignals = 2;
 // Needs no_new_privs or CAP_SYS_ADMIN in our user namespace. Async-signal-safe: 0 or errno.
 int scope_in_child(unsigned what) noexcept;
 
-// From here on this thread, and those it starts, can make, read, change and remove files below
-// `folder_fd` alone, and execute and connect to nothing. Does what the kernel's ABI can; nothing
-// without Landlock. Needs no_new_privs.
-Result<void> restrict_to_folder(int folder_fd);
+// From here on this thread, and those it starts, can reach files below `folder_fds` alone: read
+// them or also make, change and remove them. It can execute and connect to nothing. Does what the
+// kernel's ABI can; nothing without Landlock. Needs no_new_privs.
+enum class Access : std::uint8_t { Read, Write };
+Result<void> restrict_to_folders(std::span<const int> folder_fds, Access access);
 
 }  // namespace coffer::sys::landlock

@@ -192,7 +192,9 @@ Result<Fd> create_overlay(const std::vector<int>& lower_fds, int upper_fd, int w
     for (const int lower : lower_fds) {
         if (!set("lowerdir+", lower)) return too_old();
     }
-    if (!set("upperdir", upper_fd) || !set("workdir", work_fd)) return too_old();
+    if (upper_fd >= 0 && (!set("upperdir", upper_fd) || !set("workdir", work_fd))) {
+        return too_old();
+    }
     if (::fsconfig(fs.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) {
         return fail_fs(fs.get(), errno, "create file system 'overlay'", "create");
     }
@@ -218,8 +220,10 @@ Result<Fd> overlay_by_path(const std::vector<int>& lower_fds, int upper_parent_f
         TRY_CONTEXT(place(name, lower_fds[i]), "attach layer {}", i);
         options += (i == 0 ? "" : ":") + name;
     }
-    TRY_CONTEXT(place("u", upper_parent_fd), "attach upper layer");
-    options += ",upperdir=u/diff,workdir=u/work";
+    if (upper_parent_fd >= 0) {
+        TRY_CONTEXT(place("u", upper_parent_fd), "attach upper layer");
+        options += ",upperdir=u/diff,workdir=u/work";
+    }
     if (::mkdirat(scratch.get(), "m", 0700) != 0) return fail_errno("create folder");
     if (::mount("overlay", "m", "overlay", 0, options.c_str()) != 0) {
         return fail_errno("mount overlay of {} layers", lower_fds.size());

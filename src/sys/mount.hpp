@@ -66,12 +66,13 @@ Result<void> pivot_to_working_folder();
 Result<void> move_working_folder_to_root();
 
 // Overlay from folders by descriptor, detached (kernel 6.15 and newer; 6.13 for attached layers).
-// `lower_fds` top first. NotImplemented when the kernel cannot: then use overlay_by_path.
+// `lower_fds` top first. `upper_fd` may be -1: then nothing can be written, and two layers are the
+// least. NotImplemented when the kernel cannot: then use overlay_by_path.
 Result<Fd> create_overlay(const std::vector<int>& lower_fds, int upper_fd, int work_fd,
                           std::uint64_t attributes);
 // The same for older kernels: attaches the layers below `scratch_fd`, an empty folder that becomes
 // a tmpfs in our private mount namespace, mounts by short relative names and detaches them. Changes
-// the working folder. The upper descriptor holds "diff" and "work".
+// the working folder. The upper descriptor holds "diff" and "work", or is -1.
 Result<Fd> overlay_by_path(const std::vector<int>& lower_fds, int upper_parent_fd, int scratch_fd,
                            std::uint64_t attributes);
 

@@ -294,7 +294,7 @@ class Layers(BadInput):
 
     def test_names_that_climb(self):
         for name in ("../../../../../../tmp/evil", "a/../../../../../../../tmp/evil", "/../tmp/evil"):
-            self.refused(self.outcome(entry(name, content=b"x")), "leads out of the layer")
+            self.refused(self.outcome(entry(name, content=b"x")), "leads out of the archive")
         self.outcome(entry("/tmp/evil", content=b"x"))
         self.assertEqual(self.run_it("ls", "/tmp").stdout, "evil\n")
 

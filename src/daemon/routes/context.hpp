@@ -6,6 +6,7 @@ namespace coffer::engine {
 class Containers;
 class Events;
 class Execs;
+class Files;
 class Images;
 class Stats;
 class System;
@@ -22,6 +23,7 @@ namespace coffer::daemon {
 struct Context {
     engine::Containers& containers;
     engine::Execs& execs;
+    engine::Files& files;
     engine::Images& images;
     engine::Events& events;
     engine::System& system;

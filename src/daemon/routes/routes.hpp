@@ -7,6 +7,7 @@
 namespace coffer::daemon {
 
 std::span<const Route> container_routes();
+std::span<const Route> container_file_routes();
 std::span<const Route> container_stream_routes();
 std::span<const Route> container_stats_routes();
 std::span<const Route> exec_routes();
@@ -17,8 +18,8 @@ std::span<const Route> volume_routes();
 
 inline Router all_routes() {
     return Router({system_routes(), container_routes(), container_stream_routes(),
-                   container_stats_routes(), exec_routes(), image_routes(), network_routes(),
-                   volume_routes()});
+                   container_stats_routes(), container_file_routes(), exec_routes(), image_routes(),
+                   network_routes(), volume_routes()});
 }
 
 }  // namespace coffer::daemon
