@@ -6,30 +6,26 @@
 #include "base/hash.hpp"
 #include "files/serve.hpp"
 
+namespace coffer::files {
 namespace {
-
-using namespace coffer;  // NOLINT(google-build-using-namespace): a composition root
 
 Result<void> run() {
     // Whatever libraries load when they are first used must be there before the files are those of
     // somebody else.
     static_cast<void>(digest_of(""));
-    const sys::Message message = TRY(sys::receive_message(files::kControl, files::kLargestMessage));
-    const files::Request request = TRY(files::decode_request(message.payload));
-    const files::View view = TRY(files::enter_view(request));
-    return files::serve(request, view);
+    const sys::Message message = TRY(sys::receive_message(kControl, kLargestMessage));
+    const Request request = TRY(decode_request(message.payload));
+    const View view = TRY(enter_view(request));
+    return serve(request, view);
 }
 
 }  // namespace
+}  // namespace coffer::files
 
 int main() {
+    namespace files = coffer::files;
     std::signal(SIGPIPE, SIG_IGN);
-    const auto done = run();
-    files::Answer last;
-    if (done) {
-        last.ok = true;
-    } else {
-        last = files::answer_of(done.error());
-    }
+    const auto done = files::run();
+    const files::Answer last = done ? files::Answer{.ok = true} : files::answer_of(done.error());
     return files::send(last) && done ? 0 : 1;
 }
