@@ -84,17 +84,17 @@ Result<bool> is_of_kernel(int folder) {
 
 }  // namespace
 
-Result<void> extract_tar(Source& tar, LayerTree& tree, const ExtractOptions& options,
+Result<void> extract_tar(Source& tar, LayerTree& tree, ExtractOptions options,
                          const TarLimits& limits) {
     TarReader reader(tar, limits);
-    Extractor files(reader, tree, options);
+    Extractor files(reader, tree, std::move(options));
     for (;;) {
         const auto entry = TRY(reader.next());
         if (!entry) break;
         const auto extract = [&]() -> Result<void> {
-            const std::string name = TRY(LayerTree::clean(entry->name));
-            if (name.empty()) return {};
-            return files.create(*entry, TRY(tree.place(below(options.folder, name))));
+            const std::string path = TRY(files.path_of(entry->name));
+            if (path.empty()) return {};
+            return files.create(*entry, TRY(tree.place(path)));
         };
         TRY_CONTEXT(extract(), "extract '{}'", entry->name);
     }

@@ -10,9 +10,9 @@
 
 namespace coffer::archive {
 
-// Extracts a plain tar into the folder at `options.folder` of the tree, a path without links. The
-// folder itself stays as it is.
-Result<void> extract_tar(Source& tar, LayerTree& tree, const ExtractOptions& options,
+// Extracts a plain tar into the folder at `options.folder` of the tree, which itself stays as it
+// is.
+Result<void> extract_tar(Source& tar, LayerTree& tree, ExtractOptions options,
                          const TarLimits& limits = {});
 
 // Writes files into a tar: folders with all that is below them, hard links, modes, owners and the

@@ -34,6 +34,13 @@ bool is_allowed(const std::string& name, const std::string& value, EntryType typ
 
 }  // namespace
 
+Result<std::string> Extractor::path_of(const std::string& name) const {
+    std::string path = TRY(LayerTree::clean(name));
+    if (options_.rename) path = TRY(options_.rename(path));
+    if (path.empty() || options_.folder.empty()) return path;
+    return options_.folder + "/" + path;
+}
+
 Result<void> Extractor::check_kind(const TarEntry& entry, const LayerTree::Place& place) const {
     if (!options_.keep_kinds) return {};
     struct stat status {};
@@ -178,9 +185,8 @@ Result<void> Extractor::make_fifo(const TarEntry& entry, const LayerTree::Place&
 
 // A hard link names another file of the same archive, by its path from the folder.
 Result<void> Extractor::make_link(const TarEntry& entry, const LayerTree::Place& place) {
-    const std::string name = TRY(LayerTree::clean(entry.link_target));
-    if (name.empty()) return fail(Code::InvalidArgument, "hard link to the root");
-    const std::string target = options_.folder.empty() ? name : options_.folder + "/" + name;
+    const std::string target = TRY(path_of(entry.link_target));
+    if (target.empty()) return fail(Code::InvalidArgument, "hard link to the root");
     // Looking up the target may close the place's descriptor.
     const sys::Fd dir(::fcntl(place.dir, F_DUPFD_CLOEXEC, 0));
     if (!dir) return fail_errno("duplicate descriptor");

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <ctime>
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -26,8 +27,10 @@ struct ExtractOptions {
     std::uint32_t gid = 0;
     // An entry that is a folder where none is, or the reverse, is an error.
     bool keep_kinds = false;
-    // Hard links name their targets below this folder of the tree.
+    // All names are below this folder of the tree, a path without links; "" is the root.
     std::string folder = {};
+    // What a clean name of the archive ("" is its own folder) becomes before that.
+    std::function<Result<std::string>(const std::string& name)> rename = {};
 };
 
 class Extractor {
@@ -35,6 +38,8 @@ class Extractor {
     Extractor(TarReader& reader, LayerTree& tree, ExtractOptions options)
         : reader_(reader), tree_(tree), options_(std::move(options)) {}
 
+    // Where in the tree a name of the archive is; "" for the folder itself.
+    Result<std::string> path_of(const std::string& name) const;
     // Puts the reader's current entry, whatever it is, at its place.
     Result<void> create(const TarEntry& entry, const LayerTree::Place& place);
     // Owner, mode, attributes and time of a folder that exists.

@@ -24,11 +24,12 @@ constexpr std::array kGlobalFlags = {
 };
 
 constinit const std::array kCommands = {
-    &kAttach,  &kCompletion, &kComplete, &kContainer, &kCreate,  &kEvents,  &kExec,    &kHelp,
-    &kHistory, &kImage,      &kImages,   &kImport,    &kInfo,    &kInspect, &kKill,    &kLoad,
-    &kLogin,   &kLogout,     &kLogs,     &kMan,       &kNetwork, &kPause,   &kPort,    &kPs,
-    &kPull,    &kPush,       &kRename,   &kRestart,   &kRm,      &kRmi,     &kRun,     &kSave,
-    &kStart,   &kStop,       &kSystem,   &kTag,       &kTop,     &kUnpause, &kVersion, &kWait,
+    &kAttach,  &kCommit,  &kComplete, &kCompletion, &kContainer, &kCp,     &kCreate, &kDiff,
+    &kEvents,  &kExec,    &kExport,   &kHelp,       &kHistory,   &kImage,  &kImages, &kImport,
+    &kInfo,    &kInspect, &kKill,     &kLoad,       &kLogin,     &kLogout, &kLogs,   &kMan,
+    &kNetwork, &kPause,   &kPort,     &kPs,         &kPull,      &kPush,   &kRename, &kRestart,
+    &kRm,      &kRmi,     &kRun,      &kSave,       &kStart,     &kStop,   &kSystem, &kTag,
+    &kTop,     &kUnpause, &kVersion,  &kWait,
 };
 
 }  // namespace

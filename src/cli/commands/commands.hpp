@@ -26,6 +26,11 @@ extern const Command kPort;
 extern const Command kContainerPrune;
 extern const Command kContainerInspect;
 extern const Command kContainer;
+// container_files.cpp, copy.cpp
+extern const Command kCommit;
+extern const Command kCp;
+extern const Command kDiff;
+extern const Command kExport;
 // container_list.cpp
 extern const Command kPs;
 extern const Command kContainerLs;

@@ -461,10 +461,29 @@ constinit const Command kContainerInspect{
     .completes = Completes::Containers,
 };
 
-static constinit const std::array<const Command*, 19> kContainerCommands = {
-    &kAttach, &kCreate, &kExec,   &kContainerInspect, &kKill,    &kLogs, &kContainerLs,
-    &kPause,  &kPort,   &kRename, &kContainerPrune,   &kRestart, &kRm,   &kRun,
-    &kStart,  &kStop,   &kTop,    &kUnpause,          &kWait};
+static constinit const std::array<const Command*, 23> kContainerCommands = {&kAttach,
+                                                                            &kCommit,
+                                                                            &kContainerInspect,
+                                                                            &kContainerLs,
+                                                                            &kContainerPrune,
+                                                                            &kCp,
+                                                                            &kCreate,
+                                                                            &kDiff,
+                                                                            &kExec,
+                                                                            &kExport,
+                                                                            &kKill,
+                                                                            &kLogs,
+                                                                            &kPause,
+                                                                            &kPort,
+                                                                            &kRename,
+                                                                            &kRestart,
+                                                                            &kRm,
+                                                                            &kRun,
+                                                                            &kStart,
+                                                                            &kStop,
+                                                                            &kTop,
+                                                                            &kUnpause,
+                                                                            &kWait};
 constinit const Command kContainer{
     .name = "container",
     .arguments = {},
