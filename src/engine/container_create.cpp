@@ -78,7 +78,6 @@ Result<void> refuse_unsupported(const api::ContainerConfig& config, const api::H
         return not_yet("log driver " + host.log_config.type);
     }
     if (!host.volumes_from.empty()) return not_yet("--volumes-from");
-    if (!host.links.empty()) return not_yet("--link");
     if (!host.storage_opt.empty()) return not_yet("--storage-opt");
     if (!host.resources.device_requests.empty()) return not_yet("device requests (--gpus)");
     if (host.init.value_or(false)) return not_yet("--init");
@@ -178,6 +177,31 @@ std::string network_of(const api::HostConfig& host) {
 
 }  // namespace
 
+Result<void> Containers::Impl::check_links(const Record& record) const {
+    const api::HostConfig& host = record.host_config;
+    if (host.links.empty()) return {};
+    if (host.network_mode == "host") {
+        return fail(Code::InvalidArgument,
+                    "conflicting options: host type networking can't be used with links. This "
+                    "would result in undefined behavior");
+    }
+    if (host.network_mode.starts_with("container:")) {
+        return fail(Code::InvalidArgument,
+                    "conflicting options: container type network can't be used with links. This "
+                    "would result in undefined behavior");
+    }
+    if (host.network_mode == "bridge" && !TRY(core.networks.get("bridge")).icc) {
+        return fail(Code::InvalidArgument,
+                    "links on the default bridge network need its containers to reach each other "
+                    "(cofferd --security-level compat): use a user-defined network");
+    }
+    for (const std::string& link : host.links) {
+        const std::string target = link.substr(0, link.find(':'));
+        TRY_CONTEXT(find(target), "could not get container for {}", target);
+    }
+    return {};
+}
+
 Result<Record> Containers::Impl::new_record(const std::string& name,
                                             const api::ContainerCreateRequest& request,
                                             const Caller& caller,
@@ -233,6 +257,7 @@ Result<Record> Containers::Impl::new_record(const std::string& name,
         for (const auto& [wanted, settings] : request.networking_config.endpoints_config) {
             const std::string key = wanted == "default" ? "bridge" : wanted;
             const network::Network network = TRY(core.networks.get(key));
+            TRY(check_endpoint(network, settings));
             record.networks[network.name] = settings;
             record.networks[network.name].network_id = network.id;
         }
@@ -240,6 +265,7 @@ Result<Record> Containers::Impl::new_record(const std::string& name,
         entry->second.network_id = known.id;
         if (added && !config.mac_address.empty()) entry->second.mac_address = config.mac_address;
     }
+    TRY(check_links(record));
     if (config.hostname.empty() && !host.network_mode.starts_with(prefix)) {
         config.hostname = record.id.substr(0, 12);
     }

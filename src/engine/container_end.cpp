@@ -105,6 +105,7 @@ void Containers::Impl::settle_exit(const std::shared_ptr<Container>& container,
         }
     }
     release_run(record);
+    const auto endpoints = endpoints_of(record);
     const std::optional<EndRequest> request = container->take_end_request();
     note_exit(record, exit, request);
     container->set_link(nullptr);
@@ -119,6 +120,7 @@ void Containers::Impl::settle_exit(const std::shared_ptr<Container>& container,
         claim.publish(record);
         publish_event(record, "die", die_attributes(record));
         container->end_run();
+        for (const auto& endpoint : endpoints) publish_network_event(endpoint, "disconnect");
         tell_waiters(*container, record);
         const auto removed = remove_claimed(claim, {.force = true, .volumes = true});
         if (!removed) LOG_ERROR("remove container {}: {}", record.id, removed.error().message);
@@ -133,6 +135,7 @@ void Containers::Impl::settle_exit(const std::shared_ptr<Container>& container,
     }
     publish_event(record, "die", die_attributes(record));
     container->end_run();
+    for (const auto& endpoint : endpoints) publish_network_event(endpoint, "disconnect");
     // Its record of the exit was needed until the table had it.
     remove_bundle(record);
     if (again) {

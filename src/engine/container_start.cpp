@@ -7,7 +7,6 @@
 #include "base/rollback.hpp"
 #include "engine/containers_impl.hpp"
 #include "network/networks.hpp"
-#include "network/resolv.hpp"
 #include "network/sandbox.hpp"
 #include "oci/runtime_spec.hpp"
 #include "runtime/seccomp_cache.hpp"
@@ -20,78 +19,6 @@
 namespace coffer::engine {
 
 namespace {
-
-Result<std::vector<network::PortRequest>> port_requests(const Record& record) {
-    std::vector<network::PortRequest> requests;
-    for (const auto& [port, bindings] : record.host_config.port_bindings) {
-        if (!bindings) continue;
-        for (const api::PortBinding& binding : *bindings) {
-            network::PortRequest request = TRY(network::parse_container_port(port));
-            request.host_ip = binding.host_ip;
-            TRY(network::parse_host_port(binding.host_port, request));
-            requests.push_back(request);
-        }
-    }
-    if (record.host_config.publish_all_ports) {
-        for (const auto& [port, nothing] : record.config.exposed_ports) {
-            if (record.host_config.port_bindings.contains(port)) continue;
-            requests.push_back(TRY(network::parse_container_port(port)));
-        }
-    }
-    return requests;
-}
-
-Result<std::vector<network::Endpoint>> connect_all(Core& core, const Record& record, int netns,
-                                                   Rollback& undo) {
-    std::vector<network::Endpoint> endpoints;
-    const auto ports = TRY(port_requests(record));
-    for (const auto& [name, settings] : record.networks) {
-        const network::Network network = TRY(core.networks.get(name));
-        if (network.driver != "bridge") continue;
-        network::ConnectOptions options;
-        options.container_id = record.id;
-        options.container_name = record.name;
-        options.netns_fd = netns;
-        options.ifname = format("eth{}", endpoints.size());
-        if (settings.ipam_config) options.ip = settings.ipam_config->ipv4_address;
-        options.mac = settings.mac_address;
-        options.aliases = settings.aliases;
-        options.default_route = endpoints.empty();
-        // Shared with its undoing, which must see the ports that are published later.
-        const auto endpoint =
-            std::make_shared<network::Endpoint>(TRY(core.networks.connect(name, options)));
-        TRY(undo.add([&core, endpoint] { core.networks.release(*endpoint); }));
-        if (endpoints.empty() && !ports.empty()) {
-            TRY_CONTEXT(core.networks.publish(*endpoint, ports),
-                        "failed to set up container networking: driver failed programming external "
-                        "connectivity on endpoint {} ({})",
-                        record.name, endpoint->id);
-        }
-        endpoints.push_back(*endpoint);
-    }
-    return endpoints;
-}
-
-Result<void> write_network_files(Core& core, const Record& record, const std::string& folder,
-                                 const std::vector<network::Endpoint>& endpoints) {
-    const api::HostConfig& host = record.host_config;
-    network::HostsOptions hosts;
-    hosts.hostname = record.config.hostname;
-    hosts.domainname = record.config.domainname;
-    for (const network::Endpoint& endpoint : endpoints) hosts.addresses.push_back(endpoint.ip);
-    hosts.extra_hosts = host.extra_hosts;
-    hosts.host_gateway = core.networks.host_gateway();
-    network::DnsOptions dns{host.dns, host.dns_search, host.dns_options};
-    const std::string resolv = network::read_host_resolv_conf().value_or("");
-    const std::string resolv_text = host.network_mode == "host"
-                                        ? network::host_network_resolv_conf(resolv, dns)
-                                        : network::resolv_conf(resolv, dns);
-    const std::string hosts_text = TRY(network::hosts_file(hosts));
-    TRY(sys::write_file(folder + "/hosts", hosts_text, 0644));
-    TRY(sys::write_file(folder + "/resolv.conf", resolv_text, 0644));
-    return sys::write_file(folder + "/hostname", network::hostname_file(record.config.hostname),
-                           0644);
-}
 
 shim::LogFile log_file(const Record& record, const std::string& path) {
     shim::LogFile log;
@@ -136,6 +63,7 @@ Result<std::shared_ptr<sys::Fd>> Containers::Impl::seccomp_filter(const Rights& 
 }
 
 void Containers::Impl::release_run(const Record& record) {
+    core.networks.stop_names(record.id);
     for (const std::string& text : record.endpoints) {
         const auto endpoint = network::decode_endpoint(text);
         if (endpoint) core.networks.release(*endpoint);
@@ -193,8 +121,8 @@ Result<void> Containers::Impl::run(const std::shared_ptr<Container>& container,
         }
         record.config.hostname = theirs->config.hostname;
     } else {
-        if (!inputs.host_network) endpoints = TRY(connect_all(core, record, netns, undo));
-        TRY(write_network_files(core, record, folder(record), endpoints));
+        if (!inputs.host_network) endpoints = TRY(connect_all(record, netns, undo));
+        TRY(write_network_files(record, endpoints));
     }
     record.endpoints.clear();
     for (const network::Endpoint& endpoint : endpoints) {
@@ -274,6 +202,7 @@ Result<void> Containers::Impl::run(const std::shared_ptr<Container>& container,
     TRY(undo.add([&] { container->set_link(nullptr); }));
     TRY(save(claim, record));
     undo.commit();
+    for (const network::Endpoint& endpoint : endpoints) publish_network_event(endpoint, "connect");
     return {};
 }
 

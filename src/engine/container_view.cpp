@@ -15,15 +15,6 @@ namespace coffer::engine {
 
 namespace {
 
-std::vector<network::Endpoint> endpoints_of(const Record& record) {
-    std::vector<network::Endpoint> endpoints;
-    for (const std::string& text : record.endpoints) {
-        if (auto endpoint = network::decode_endpoint(text))
-            endpoints.push_back(std::move(*endpoint));
-    }
-    return endpoints;
-}
-
 std::map<std::string, api::EndpointSettings> network_view(
     const Record& record, const std::vector<network::Endpoint>& endpoints) {
     auto networks = record.networks;
@@ -35,6 +26,9 @@ std::map<std::string, api::EndpointSettings> network_view(
         settings.ip_address = endpoint.ip;
         settings.ip_prefix_len = static_cast<std::int32_t>(endpoint.prefix);
         settings.mac_address = endpoint.mac;
+        if (endpoint.network_name != "bridge") {
+            settings.dns_names = network::Networks::names_of(endpoint);
+        }
     }
     return networks;
 }

@@ -183,6 +183,12 @@ Result<void> Containers::rename(const std::string& name, const std::string& new_
         }
     }
     record.name = wanted;
+    for (std::string& text : record.endpoints) {
+        auto endpoint = network::decode_endpoint(text);
+        if (!endpoint) continue;
+        endpoint->container_name = wanted;
+        text = network::encode(*endpoint);
+    }
     const auto saved =
         impl_->core.store.database().run("UPDATE containers SET name = ?, record = ? WHERE id = ?",
                                          {wanted, json::encode(record), record.id});

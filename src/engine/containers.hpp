@@ -115,6 +115,12 @@ class Containers {
     Result<std::vector<std::string>> prune(const Filters& filters);
     Result<api::TopResponse> top(const std::string& name, const std::string& ps_args) const;
 
+    // Of a running container at once, of another at its next start.
+    Result<void> connect(const std::string& network, const std::string& name,
+                         const api::EndpointSettings& settings);
+    // `force`: from a network that is gone, too.
+    Result<void> disconnect(const std::string& network, const std::string& name, bool force);
+
     Result<std::shared_ptr<Waiter>> wait(const std::string& name, WaitCondition condition);
 
     // Attach in two steps: check, then (after the upgrade) hand the connection over. The stream

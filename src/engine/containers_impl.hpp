@@ -10,7 +10,12 @@
 #include "engine/containers.hpp"
 #include "engine/core.hpp"
 #include "engine/spec_builder.hpp"
+#include "network/networks.hpp"
 #include "store/database.hpp"
+
+namespace coffer {
+class Rollback;
+}
 
 namespace coffer::engine {
 
@@ -46,6 +51,8 @@ struct Containers::Impl {
     Result<Record> new_record(const std::string& name, const api::ContainerCreateRequest& request,
                               const Caller& caller, std::vector<std::string>& warnings);
 
+    Result<void> check_links(const Record& record) const;
+
     // container_start.cpp
     Result<void> start(const std::shared_ptr<Container>& container);
     // All that a start does, or nothing; `record` becomes what is known of the run.
@@ -55,6 +62,25 @@ struct Containers::Impl {
     // Frees what a run holds outside the container's own processes.
     void release_run(const Record& record);
     void remove_bundle(const Record& record) const;
+
+    // container_networks.cpp
+    Result<std::vector<network::Endpoint>> connect_all(const Record& record, int netns,
+                                                       Rollback& undo);
+    Result<network::Endpoint> connect_one(const Record& record, const std::string& name,
+                                          const std::string& ifname, int netns);
+    Result<void> write_network_files(const Record& record,
+                                     const std::vector<network::Endpoint>& endpoints);
+    // Its names for others, where one of its networks has names.
+    Result<void> serve_names(const Record& record, const std::vector<network::Endpoint>& endpoints,
+                             int netns);
+    Result<std::string> hosts_text(const Record& record,
+                                   const std::vector<network::Endpoint>& endpoints);
+    // Leaves the new endpoints in the record.
+    Result<void> networks_changed(Record& record, const std::vector<network::Endpoint>& before,
+                                  std::vector<network::Endpoint> after, int netns);
+    // For a new engine.
+    Result<void> serve_names_again(const Record& record);
+    void publish_network_event(const network::Endpoint& endpoint, const std::string& action) const;
 
     // container_end.cpp
     void on_shim(const std::shared_ptr<Container>& container, const shim::FromShim* message);
@@ -111,6 +137,10 @@ Result<int> parse_signal(const std::string& text);
 Failure fail_restarting(const Record& record);
 // The reason of a failed start, on the container as it was.
 void note_failed_start(Record& record, const Record& attempt, const Error& error);
+// What the record of a running container says of its networks.
+std::vector<network::Endpoint> endpoints_of(const Record& record);
+// docker's texts for what a network, or a container in it, cannot be given.
+Result<void> check_endpoint(const network::Network& network, const api::EndpointSettings& settings);
 // docker's exit code for a run that the shim could not start: 125, 126 or 127.
 constexpr int kStartFailed = 125;
 

@@ -101,7 +101,11 @@ void Containers::Impl::rejoin(const std::vector<std::shared_ptr<Container>>& run
             LOG_WARN("the shim of container {} does not answer yet", container->id());
             continue;
         }
-        if (hello != came.end() && hello->second.state == shim::State::Running) continue;
+        if (hello != came.end() && hello->second.state == shim::State::Running) {
+            const auto named = serve_names_again(*container->record());
+            if (!named) LOG_WARN("names of {}: {}", container->id(), named.error().message);
+            continue;
+        }
         shim::ExitRecord exit;
         exit.exit_code = 255;  // docker's code for a container that nobody saw end
         exit.finished_at = to_rfc3339_short(now());

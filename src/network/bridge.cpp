@@ -157,6 +157,21 @@ Result<void> wire(const Wiring& wiring) {
     return {};
 }
 
+Result<void> set_default_route(int netns_fd, std::optional<Address> gateway) {
+    auto inside = TRY(netlink::Socket::open_in(netns_fd));
+    netlink::Batch batch;
+    bool present = false;
+    for (const netlink::Route& route : TRY(inside.routes())) {
+        if (route.prefix != 0) continue;
+        if (gateway && route.gateway == gateway->value)
+            present = true;
+        else
+            batch.remove_default_route(route.gateway);
+    }
+    if (gateway && !present) batch.add_default_route(gateway->value);
+    return inside.commit(batch);
+}
+
 Result<void> remove_interface(const std::string& name) {
     auto socket = TRY(netlink::Socket::open());
     const auto link = TRY(socket.find_link(name));

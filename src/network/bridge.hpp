@@ -49,6 +49,9 @@ struct Wiring {
 };
 Result<void> wire(const Wiring& wiring);
 
+// Replaces the default route in a network namespace; nullopt takes it away.
+Result<void> set_default_route(int netns_fd, std::optional<Address> gateway);
+
 // Keeps a port that exists apart from other isolated ports of its bridge.
 Result<void> isolate(const std::string& host_ifname);
 // Whether bridged frames go through the IP hooks of the firewall.

@@ -58,6 +58,8 @@ Result<Endpoint> Networks::Impl::reserve(const std::string& reference,
     endpoint.container_id = options.container_id;
     endpoint.container_name = options.container_name;
     endpoint.aliases = options.aliases;
+    endpoint.hostname = options.hostname;
+    endpoint.links = options.links;
     if (network.driver == "bridge") {
         if (!options.mac.empty() && !is_mac(options.mac))
             return fail(Code::InvalidArgument, "invalid MAC address: {}", options.mac);
@@ -150,6 +152,21 @@ Result<void> Networks::publish(Endpoint& endpoint, const std::vector<PortRequest
     return {};
 }
 
+Result<void> Networks::unpublish(Endpoint& endpoint) {
+    const std::vector<PublishedPort> ports = endpoint.ports;
+    if (ports.empty()) return {};
+    TRY(impl_->change_table(
+        [&] { return sys::nft::remove_elements(firewall::port_elements(impl_->table, ports)); }));
+    if (has_udp(ports))
+        cut_off(sys::conntrack::forget_answers_from(parse_address(endpoint.ip)->value));
+    endpoint.ports.clear();
+    auto locked = impl_->state.lock();
+    locked->portmap.release(ports);
+    if (KnownNetwork* known = locked->find_endpoint(endpoint))
+        known->endpoints.at(endpoint.id).ports.clear();
+    return {};
+}
+
 void Networks::release(const Endpoint& endpoint) {
     std::vector<PublishedPort> ports;
     bool isolated = false;
@@ -175,6 +192,10 @@ Result<void> Networks::disconnect(const Endpoint& endpoint) {
     if (!endpoint.host_ifname.empty()) TRY(bridge::remove_interface(endpoint.host_ifname));
     release(endpoint);
     return {};
+}
+
+Result<void> Networks::set_gateway(int netns_fd, const std::string& gateway) {
+    return bridge::set_default_route(netns_fd, parse_address(gateway));
 }
 
 void Networks::rename(const std::string& container_id, const std::string& container_name) {

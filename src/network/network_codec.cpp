@@ -58,6 +58,8 @@ struct EndpointDocument {
     std::string gateway;
     std::string mac;
     std::vector<std::string> aliases;
+    std::string hostname;
+    std::map<std::string, std::string> links;
     std::vector<PortDocument> ports;
 };
 void describe(json::Fields& f, const EndpointDocument& s) {
@@ -73,6 +75,8 @@ void describe(json::Fields& f, const EndpointDocument& s) {
     f("gateway", s.gateway);
     f("mac", s.mac);
     f("aliases", s.aliases);
+    f("hostname", s.hostname);
+    f("links", s.links);
     f("ports", s.ports);
 }
 
@@ -87,19 +91,10 @@ Result<Network> decode_network(std::string_view text) {
 }
 
 std::string encode(const Endpoint& e) {
-    EndpointDocument document{e.id,
-                              e.network_id,
-                              e.network_name,
-                              e.container_id,
-                              e.container_name,
-                              e.ifname,
-                              e.host_ifname,
-                              e.ip,
-                              e.prefix,
-                              e.gateway,
-                              e.mac,
-                              e.aliases,
-                              {}};
+    EndpointDocument document{
+        e.id,     e.network_id,  e.network_name, e.container_id, e.container_name,
+        e.ifname, e.host_ifname, e.ip,           e.prefix,       e.gateway,
+        e.mac,    e.aliases,     e.hostname,     e.links,        {}};
     for (const PublishedPort& port : e.ports)
         document.ports.push_back({std::string(to_string(port.protocol)), port.host_ip,
                                   port.host_port, port.container_ip, port.container_port});
@@ -108,19 +103,9 @@ std::string encode(const Endpoint& e) {
 
 Result<Endpoint> decode_endpoint(std::string_view text) {
     const auto d = TRY_CONTEXT(json::decode<EndpointDocument>(text), "read an endpoint");
-    Endpoint endpoint{d.id,
-                      d.network_id,
-                      d.network_name,
-                      d.container_id,
-                      d.container_name,
-                      d.ifname,
-                      d.host_ifname,
-                      d.ip,
-                      d.prefix,
-                      d.gateway,
-                      d.mac,
-                      d.aliases,
-                      {}};
+    Endpoint endpoint{d.id,     d.network_id,  d.network_name, d.container_id, d.container_name,
+                      d.ifname, d.host_ifname, d.ip,           d.prefix,       d.gateway,
+                      d.mac,    d.aliases,     d.hostname,     d.links,        {}};
     for (const PortDocument& port : d.ports) {
         const auto protocol = parse_protocol(port.protocol);
         if (!protocol)

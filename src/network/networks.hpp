@@ -74,6 +74,8 @@ struct Endpoint {
     std::string gateway;
     std::string mac;
     std::vector<std::string> aliases;
+    std::string hostname;                      // the container's own name for itself
+    std::map<std::string, std::string> links;  // name -> id of the container it means, here only
     std::vector<PublishedPort> ports;
 };
 std::string encode(const Endpoint& endpoint);
@@ -87,6 +89,8 @@ struct ConnectOptions {
     std::string ip;               // empty: the next free one
     std::string mac;              // empty: made from the address
     std::vector<std::string> aliases;
+    std::string hostname;
+    std::map<std::string, std::string> links;
     // Whether the default route goes here: the first network that has a gateway.
     bool default_route = true;
 };
@@ -121,6 +125,8 @@ class Networks {
     Result<Endpoint> connect(const std::string& reference, const ConnectOptions& options);
     // Publishes ports of an endpoint; on success they are in endpoint.ports.
     Result<void> publish(Endpoint& endpoint, const std::vector<PortRequest>& ports);
+    // Takes back what publish() did for it.
+    Result<void> unpublish(Endpoint& endpoint);
     // The container has ended: its ports and address are free again. The interfaces go with the
     // namespace, in the kernel's own time. Never fails and never waits for the kernel.
     void release(const Endpoint& endpoint);
@@ -128,6 +134,18 @@ class Networks {
     Result<void> disconnect(const Endpoint& endpoint);
     // A renamed container, as inspect shows it.
     void rename(const std::string& container_id, const std::string& container_name);
+
+    // Moves a container's default route to that gateway; "" leaves it none.
+    static Result<void> set_gateway(int netns_fd, const std::string& gateway);
+
+    // Names for each other are what user-defined networks have and the default bridge has not.
+    bool has_names(const Endpoint& endpoint) const;
+    // Answers the container's questions at 127.0.0.11 until stop_names(); see resolver.hpp.
+    Result<void> serve_names(const std::string& container_id, int netns_fd,
+                             std::vector<std::string> servers);
+    void stop_names(const std::string& container_id);
+    // Every name by which others of that network find it, in docker's order.
+    static std::vector<std::string> names_of(const Endpoint& endpoint);
 
     // What `host-gateway` means: the address of the default bridge.
     std::string host_gateway() const;

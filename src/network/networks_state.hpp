@@ -12,6 +12,7 @@
 #include "base/sync.hpp"
 #include "network/firewall.hpp"
 #include "network/networks.hpp"
+#include "network/resolver.hpp"
 #include "sys/nft.hpp"
 
 namespace coffer::network {
@@ -36,6 +37,7 @@ struct Networks::Impl {
         : config(std::move(given)), records(store), table(firewall::table_name(config.bridge)) {}
     ~Impl() {
         stop.cancel();
+        resolver.lock()->reset();  // its thread asks us
         if (watcher.joinable()) watcher.join();
     }
     Impl(const Impl&) = delete;
@@ -57,6 +59,9 @@ struct Networks::Impl {
     std::string expected_tables;  // what list_tables() gave after the last rebuild; under the above
     Cancel stop;
     std::thread watcher;
+    Sync<std::unique_ptr<Resolver>> resolver;  // made with its first container
+
+    NameAnswer resolve(const std::string& container_id, const dns::Question& question);
 
     Result<void> open_default_bridge();
     Result<void> open_predefined(const std::string& name, const std::string& driver);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "network/resolver.hpp"
 #include "sys/file.hpp"
 
 namespace coffer::network {
@@ -85,6 +86,21 @@ std::string host_network_resolv_conf(std::string_view host_text, const DnsOption
     if (dns.servers.empty() && dns.search.empty() && dns.options.empty())
         return std::string(host_text);
     return write(merge(parse(host_text), dns));
+}
+
+std::string embedded_resolv_conf(std::string_view host_text, const DnsOptions& dns) {
+    DnsOptions merged = merge(parse(host_text), dns);
+    merged.servers = {kResolverAddress};
+    const bool has_dots =
+        std::any_of(merged.options.begin(), merged.options.end(),
+                    [](const std::string& option) { return option.starts_with("ndots:"); });
+    if (!has_dots) merged.options.emplace_back("ndots:0");
+    return write(merged);
+}
+
+std::vector<std::string> host_name_servers() {
+    const auto text = sys::read_file("/etc/resolv.conf", 64 << 10);
+    return text ? parse(*text).servers : std::vector<std::string>();
 }
 
 Result<std::string> read_host_resolv_conf() {

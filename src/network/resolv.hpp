@@ -27,6 +27,11 @@ Result<void> check(const DnsOptions& dns);
 std::string resolv_conf(std::string_view host_text, const DnsOptions& dns);
 // For a container in the host's network: as the host has it, with the overrides.
 std::string host_network_resolv_conf(std::string_view host_text, const DnsOptions& dns);
+// For a container that has the engine's resolver: its address, the search domains and options of
+// the host or the container's own, and names without a dot asked as they are.
+std::string embedded_resolv_conf(std::string_view host_text, const DnsOptions& dns);
+// The servers of the host's /etc/resolv.conf, loopback ones too: read anew each time.
+std::vector<std::string> host_name_servers();
 // The host's file to start from: /etc/resolv.conf, or systemd-resolved's list of real servers
 // where the former names nothing but its stub.
 Result<std::string> read_host_resolv_conf();

@@ -92,6 +92,16 @@ ifinfomsg link_header(int index = 0, bool up = false) {
     return header;
 }
 
+rtmsg default_route() {
+    rtmsg header{};
+    header.rtm_family = AF_INET;
+    header.rtm_table = RT_TABLE_MAIN;
+    header.rtm_protocol = RTPROT_BOOT;
+    header.rtm_scope = RT_SCOPE_UNIVERSE;
+    header.rtm_type = RTN_UNICAST;
+    return header;
+}
+
 Result<Fd> open_socket() {
     Fd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
     if (!fd) return fail_errno("open a netlink socket");
@@ -295,15 +305,15 @@ void Batch::set_mtu(int index, unsigned mtu) {
 }
 
 void Batch::add_default_route(std::uint32_t gateway) {
-    rtmsg header{};
-    header.rtm_family = AF_INET;
-    header.rtm_table = RT_TABLE_MAIN;
-    header.rtm_protocol = RTPROT_BOOT;
-    header.rtm_scope = RT_SCOPE_UNIVERSE;
-    header.rtm_type = RTN_UNICAST;
-    Request request(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, header);
+    Request request(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, default_route());
     request.put(RTA_GATEWAY, htonl(gateway));
     impl_->add("add the default route", request);
+}
+
+void Batch::remove_default_route(std::uint32_t gateway) {
+    Request request(RTM_DELROUTE, NLM_F_ACK, default_route());
+    request.put(RTA_GATEWAY, htonl(gateway));
+    impl_->add("remove the default route", request);
 }
 
 void Batch::remove_link(int index) {

@@ -67,6 +67,7 @@ class Batch {
     void set_up(int index);
     void set_mtu(int index, unsigned mtu);
     void add_default_route(std::uint32_t gateway);
+    void remove_default_route(std::uint32_t gateway);
     // Waits for the kernel's RCU: 20 ms for a veth, more for a bridge. A veth goes faster with its
     // namespace.
     void remove_link(int index);

@@ -34,6 +34,26 @@ bool is_structural(unsigned type) {
     }
 }
 
+using Context = std::unique_ptr<nft_ctx, FreeContext>;
+
+Result<Context> open_context() {
+    Context context(::nft_ctx_new(NFT_CTX_DEFAULT));
+    if (!context) return fail(Code::Internal, "nftables: out of memory");
+    ::nft_ctx_output_set_flags(context.get(), NFT_CTX_OUTPUT_HANDLE | NFT_CTX_OUTPUT_TERSE);
+    ::nft_ctx_buffer_output(context.get());
+    ::nft_ctx_buffer_error(context.get());
+    return context;
+}
+
+Result<void> apply(nft_ctx* context, const std::string& commands) {
+    if (::nft_run_cmd_from_buffer(context, commands.c_str()) == 0) return {};
+    const std::string_view text = trim(::nft_ctx_get_error_buffer(context));
+    return fail(Code::Internal, "nftables: {}", text.substr(0, text.find('\n')));
+}
+
+// libnftables has global state in its parser, so one at a time.
+std::mutex one_at_a_time;
+
 }  // namespace
 
 Result<Watch> Watch::open() {
@@ -86,23 +106,18 @@ Result<Watch::Event> Watch::wait(int stop_fd, std::chrono::milliseconds quiet) {
 }
 
 Result<std::string> run(const std::string& commands) {
-    // libnftables has global state in its parser, so one at a time. The context is kept, because
-    // closing its socket waits for what the last transaction deleted: 7 to 15 ms.
-    static std::mutex one_at_a_time;
-    static std::unique_ptr<nft_ctx, FreeContext> context;
+    // Kept, because closing its socket waits for what the last transaction deleted: 7 to 15 ms.
+    static Context context;
     const std::lock_guard lock(one_at_a_time);
-    if (!context) {
-        context.reset(::nft_ctx_new(NFT_CTX_DEFAULT));
-        if (!context) return fail(Code::Internal, "nftables: out of memory");
-        ::nft_ctx_output_set_flags(context.get(), NFT_CTX_OUTPUT_HANDLE | NFT_CTX_OUTPUT_TERSE);
-        ::nft_ctx_buffer_output(context.get());
-        ::nft_ctx_buffer_error(context.get());
-    }
-    if (::nft_run_cmd_from_buffer(context.get(), commands.c_str()) != 0) {
-        const std::string_view text = trim(::nft_ctx_get_error_buffer(context.get()));
-        return fail(Code::Internal, "nftables: {}", text.substr(0, text.find('\n')));
-    }
+    if (!context) context = TRY(open_context());
+    TRY(apply(context.get(), commands));
     return std::string(::nft_ctx_get_output_buffer(context.get()));
+}
+
+Result<void> run_here(const std::string& commands) {
+    const std::lock_guard lock(one_at_a_time);
+    const Context context = TRY(open_context());
+    return apply(context.get(), commands);
 }
 
 }  // namespace coffer::sys::nft

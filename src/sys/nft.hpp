@@ -13,6 +13,8 @@ namespace coffer::sys::nft {
 // Applies all commands of the text or none. On success gives what `list` commands print: with
 // handles, without the elements of sets.
 Result<std::string> run(const std::string& commands);
+// The same in the network namespace of the calling thread, whichever that is.
+Result<void> run_here(const std::string& commands);
 
 // Tells when somebody, we included, changes rules, chains or tables. Elements of sets do not count.
 class Watch {

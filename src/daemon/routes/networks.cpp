@@ -3,6 +3,7 @@
 #include "daemon/reply.hpp"
 #include "daemon/routes/context.hpp"
 #include "daemon/routes/routes.hpp"
+#include "engine/containers.hpp"
 #include "engine/network_view.hpp"
 
 namespace coffer::daemon {
@@ -15,12 +16,16 @@ Result<http::Reply> list(Context&, const Request&);
 Result<http::Reply> inspect(Context&, const Request&);
 Result<http::Reply> create(Context&, const Request&);
 Result<http::Reply> remove(Context&, const Request&);
+Result<http::Reply> connect(Context&, const Request&);
+Result<http::Reply> disconnect(Context&, const Request&);
 Result<http::Reply> prune(Context&, const Request&);
 
 constexpr Route kRoutes[] = {
     {Method::Get, "/networks", &list},
     {Method::Get, "/networks/{id}", &inspect},
     {Method::Post, "/networks/create", &create},
+    {Method::Post, "/networks/{id}/connect", &connect},
+    {Method::Post, "/networks/{id}/disconnect", &disconnect},
     {Method::Post, "/networks/prune", &prune, Since{1, 25}},
     {Method::Delete, "/networks/{id}", &remove},
 };
@@ -42,6 +47,19 @@ Result<http::Reply> create(Context& context, const Request& request) {
 Result<http::Reply> remove(Context& context, const Request& request) {
     TRY(context.networks.remove(request.name()));
     return http::Reply::empty(204);
+}
+
+Result<http::Reply> connect(Context& context, const Request& request) {
+    const auto body = TRY(request.body<api::NetworkConnectRequest>());
+    TRY(context.containers.connect(request.name(), body.container,
+                                   body.endpoint_config.value_or(api::EndpointSettings())));
+    return http::Reply::empty(200);
+}
+
+Result<http::Reply> disconnect(Context& context, const Request& request) {
+    const auto body = TRY(request.body<api::NetworkDisconnectRequest>());
+    TRY(context.containers.disconnect(request.name(), body.container, body.force));
+    return http::Reply::empty(200);
 }
 
 Result<http::Reply> prune(Context& context, const Request& request) {

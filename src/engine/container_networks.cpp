@@ -1,0 +1,393 @@
+// A container's place in its networks: at its start, while it runs, and after a restart of the
+// engine; with the files and the resolver that make names work in it.
+#include <fcntl.h>
+
+#include <algorithm>
+
+#include "base/log.hpp"
+#include "base/rollback.hpp"
+#include "engine/containers_impl.hpp"
+#include "engine/events.hpp"
+#include "network/networks.hpp"
+#include "network/resolv.hpp"
+#include "sys/file.hpp"
+#include "sys/namespace.hpp"
+
+namespace coffer::engine {
+
+namespace {
+
+using Endpoints = std::vector<network::Endpoint>;
+
+Result<std::vector<network::PortRequest>> port_requests(const Record& record) {
+    std::vector<network::PortRequest> requests;
+    for (const auto& [port, bindings] : record.host_config.port_bindings) {
+        if (!bindings) continue;
+        for (const api::PortBinding& binding : *bindings) {
+            network::PortRequest request = TRY(network::parse_container_port(port));
+            request.host_ip = binding.host_ip;
+            TRY(network::parse_host_port(binding.host_port, request));
+            requests.push_back(request);
+        }
+    }
+    if (record.host_config.publish_all_ports) {
+        for (const auto& [port, nothing] : record.config.exposed_ports) {
+            if (record.host_config.port_bindings.contains(port)) continue;
+            requests.push_back(TRY(network::parse_container_port(port)));
+        }
+    }
+    return requests;
+}
+
+// "db:alias" or "db".
+std::pair<std::string, std::string> split_link(const std::string& link) {
+    const auto sides = cut(link, ":");
+    if (!sides) return {link, link};
+    return {std::string(sides->first), std::string(sides->second)};
+}
+
+// Of those networks that lead out, the one with the highest priority, then the first by name.
+std::optional<std::size_t> way_out(const Record& record, const Endpoints& endpoints) {
+    const auto priority = [&](const network::Endpoint& endpoint) {
+        const auto settings = record.networks.find(endpoint.network_name);
+        return settings == record.networks.end() ? 0 : settings->second.gw_priority;
+    };
+    std::optional<std::size_t> best;
+    for (std::size_t i = 0; i < endpoints.size(); ++i) {
+        if (endpoints[i].gateway.empty()) continue;
+        const bool better = !best || priority(endpoints[i]) > priority(endpoints[*best]) ||
+                            (priority(endpoints[i]) == priority(endpoints[*best]) &&
+                             endpoints[i].network_name < endpoints[*best].network_name);
+        if (better) best = i;
+    }
+    return best;
+}
+
+Result<void> publish(Core& core, const Record& record, network::Endpoint& endpoint) {
+    const auto ports = TRY(port_requests(record));
+    if (ports.empty()) return {};
+    TRY_CONTEXT(core.networks.publish(endpoint, ports),
+                "failed to set up container networking: driver failed programming external "
+                "connectivity on endpoint {} ({})",
+                record.name, endpoint.id);
+    return {};
+}
+
+// The default route and the published ports go to the network that leads out.
+Result<void> settle_way_out(Core& core, const Record& record, Endpoints& endpoints, int netns) {
+    const auto best = way_out(record, endpoints);
+    for (std::size_t i = 0; i < endpoints.size(); ++i) {
+        if (i != best) TRY(core.networks.unpublish(endpoints[i]));
+    }
+    TRY(network::Networks::set_gateway(netns, best ? endpoints[*best].gateway : ""));
+    if (best && endpoints[*best].ports.empty()) return publish(core, record, endpoints[*best]);
+    return {};
+}
+
+bool have_names(const Core& core, const Endpoints& endpoints) {
+    return std::any_of(endpoints.begin(), endpoints.end(), [&](const network::Endpoint& endpoint) {
+        return core.networks.has_names(endpoint);
+    });
+}
+
+std::string resolv_text(const Record& record, bool names) {
+    const api::HostConfig& host = record.host_config;
+    const network::DnsOptions dns{host.dns, host.dns_search, host.dns_options};
+    const std::string text = network::read_host_resolv_conf().value_or("");
+    if (host.network_mode == "host") return network::host_network_resolv_conf(text, dns);
+    return names ? network::embedded_resolv_conf(text, dns) : network::resolv_conf(text, dns);
+}
+
+// In place: the file is mounted in the container. What the container has written there stays.
+void rewrite(const std::string& path, const std::string& before, const std::string& after) {
+    constexpr std::size_t kLimit = 64 << 10;
+    const auto present = sys::read_regular_file(AT_FDCWD, path, kLimit);
+    if (before == after || !present || *present != before) return;
+    const auto written = sys::write_file(path, after, 0644);
+    if (!written) LOG_WARN("{}", written.error().message);
+}
+
+// A number of eth0, eth1, ... that no endpoint has.
+std::string free_ifname(const Endpoints& endpoints) {
+    for (int number = 0;; ++number) {
+        std::string name = format("eth{}", number);
+        const bool taken =
+            std::any_of(endpoints.begin(), endpoints.end(),
+                        [&](const network::Endpoint& other) { return other.ifname == name; });
+        if (!taken) return name;
+    }
+}
+
+std::vector<std::string> encode_all(const Endpoints& endpoints) {
+    std::vector<std::string> texts;
+    texts.reserve(endpoints.size());
+    for (const network::Endpoint& endpoint : endpoints) texts.push_back(network::encode(endpoint));
+    return texts;
+}
+
+// docker's rules about networks that exclude others.
+Result<void> check_change(const Record& record, const network::Network& network) {
+    const std::string& mode = record.host_config.network_mode;
+    if (mode.starts_with("container:")) {
+        return fail(Code::InvalidArgument,
+                    "container sharing network namespace with another container or host cannot be "
+                    "connected to any other network");
+    }
+    if (mode == "host" || network.driver == "host") {
+        return fail(Code::InvalidArgument,
+                    "container cannot be disconnected from host network or connected to host "
+                    "network");
+    }
+    return {};
+}
+
+Result<sys::Fd> netns_of(const Record& record) {
+    sys::Fd netns = TRY(sys::ns::open_of(record.pid, sys::ns::Kind::Network));
+    // Were the process gone and its number another's: not ours, whatever happens.
+    const sys::Fd own = TRY(sys::ns::open_self(sys::ns::Kind::Network));
+    if (TRY(sys::ns::same(netns.get(), own.get()))) {
+        return fail(Code::Conflict, "container {} is not running", record.id);
+    }
+    return netns;
+}
+
+}  // namespace
+
+std::vector<network::Endpoint> endpoints_of(const Record& record) {
+    Endpoints endpoints;
+    for (const std::string& text : record.endpoints) {
+        if (auto endpoint = network::decode_endpoint(text))
+            endpoints.push_back(std::move(*endpoint));
+    }
+    return endpoints;
+}
+
+Result<void> check_endpoint(const network::Network& network,
+                            const api::EndpointSettings& settings) {
+    const bool user_defined = network.driver == "bridge" && network.name != "bridge";
+    if (settings.ipam_config) {
+        const api::EndpointIpamConfig& ipam = *settings.ipam_config;
+        if (!ipam.ipv6_address.empty()) {
+            return fail(Code::NotImplemented, "IPv6 addresses are not supported: {}",
+                        ipam.ipv6_address);
+        }
+        if (!ipam.link_local_ips.empty()) {
+            return fail(Code::NotImplemented, "link-local addresses are not supported: {}",
+                        join(ipam.link_local_ips, ", "));
+        }
+        if (!ipam.ipv4_address.empty() && !user_defined) {
+            return fail(Code::InvalidArgument,
+                        "user specified IP address is supported on user defined networks only");
+        }
+        if (!ipam.ipv4_address.empty() && !network::parse_address(ipam.ipv4_address)) {
+            return fail(Code::InvalidArgument, "invalid IPv4 address: {}", ipam.ipv4_address);
+        }
+    }
+    if (!settings.aliases.empty() && !user_defined) {
+        return fail(Code::InvalidArgument,
+                    "network-scoped alias is supported only for containers in user defined "
+                    "networks");
+    }
+    if (!settings.mac_address.empty() && !network::is_mac(settings.mac_address)) {
+        return fail(Code::InvalidArgument, "invalid MAC address: {}", settings.mac_address);
+    }
+    for (const auto& [option, value] : settings.driver_opts) {
+        return fail(Code::NotImplemented, "endpoint option {} is not supported", option);
+    }
+    return {};
+}
+
+void Containers::Impl::publish_network_event(const network::Endpoint& endpoint,
+                                             const std::string& action) const {
+    core.events.publish({"network",
+                         action,
+                         endpoint.network_id,
+                         {{"container", endpoint.container_id},
+                          {"name", endpoint.network_name},
+                          {"type", "bridge"}},
+                         {}});
+}
+
+Result<network::Endpoint> Containers::Impl::connect_one(const Record& record,
+                                                        const std::string& name,
+                                                        const std::string& ifname, int netns) {
+    const api::EndpointSettings& settings = record.networks.at(name);
+    network::ConnectOptions options;
+    options.container_id = record.id;
+    options.container_name = record.name;
+    options.netns_fd = netns;
+    options.ifname = ifname;
+    if (settings.ipam_config) options.ip = settings.ipam_config->ipv4_address;
+    options.mac = settings.mac_address;
+    options.aliases = settings.aliases;
+    options.hostname = record.config.hostname;
+    std::vector<std::string> links = settings.links;
+    if (name == record.host_config.network_mode) {
+        const auto& more = record.host_config.links;
+        links.insert(links.end(), more.begin(), more.end());
+    }
+    for (const std::string& link : links) {
+        const auto [target, alias] = split_link(link);
+        options.links[alias] = TRY(find(target))->id();
+    }
+    options.default_route = false;  // settled once all are there
+    return core.networks.connect(name, options);
+}
+
+Result<Endpoints> Containers::Impl::connect_all(const Record& record, int netns, Rollback& undo) {
+    TRY(port_requests(record));  // a bad one is an error in every network
+    std::vector<std::string> names;
+    for (const auto& [name, settings] : record.networks) {
+        if (TRY(core.networks.get(name)).driver == "bridge") names.push_back(name);
+    }
+    // eth0 is the default bridge network's, when it is among them.
+    std::stable_partition(names.begin(), names.end(),
+                          [](const std::string& name) { return name == "bridge"; });
+    Endpoints endpoints;
+    for (const std::string& name : names) {
+        const network::Endpoint endpoint =
+            TRY(connect_one(record, name, format("eth{}", endpoints.size()), netns));
+        endpoints.push_back(endpoint);
+        TRY(undo.add([this, endpoint] { core.networks.release(endpoint); }));
+    }
+    if (!endpoints.empty()) TRY(settle_way_out(core, record, endpoints, netns));
+    TRY(serve_names(record, endpoints, netns));
+    TRY(undo.add([this, id = record.id] { core.networks.stop_names(id); }));
+    return endpoints;
+}
+
+Result<void> Containers::Impl::serve_names(const Record& record, const Endpoints& endpoints,
+                                           int netns) {
+    if (!have_names(core, endpoints)) return {};
+    return core.networks.serve_names(record.id, netns, record.host_config.dns);
+}
+
+Result<void> Containers::Impl::serve_names_again(const Record& record) {
+    const Endpoints endpoints = endpoints_of(record);
+    if (!have_names(core, endpoints)) return {};
+    const sys::Fd netns = TRY(netns_of(record));
+    return serve_names(record, endpoints, netns.get());
+}
+
+Result<std::string> Containers::Impl::hosts_text(const Record& record, const Endpoints& endpoints) {
+    network::HostsOptions hosts;
+    hosts.hostname = record.config.hostname;
+    hosts.domainname = record.config.domainname;
+    for (const network::Endpoint& endpoint : endpoints) {
+        hosts.addresses.push_back(endpoint.ip);
+        if (core.networks.has_names(endpoint)) continue;
+        for (const auto& [alias, id] : endpoint.links) {
+            const auto target = TRY(find(id))->record();
+            const Endpoints theirs = endpoints_of(*target);
+            const auto there = std::find_if(theirs.begin(), theirs.end(), [&](const auto& other) {
+                return other.network_id == endpoint.network_id;
+            });
+            if (there == theirs.end()) {
+                return fail(Code::Conflict, "Cannot link to a non running container: /{} AS /{}/{}",
+                            target->name, record.name, alias);
+            }
+            hosts.entries.push_back({there->ip, {alias, target->config.hostname, target->name}});
+        }
+    }
+    hosts.extra_hosts = record.host_config.extra_hosts;
+    hosts.host_gateway = core.networks.host_gateway();
+    return network::hosts_file(hosts);
+}
+
+Result<void> Containers::Impl::write_network_files(const Record& record,
+                                                   const Endpoints& endpoints) {
+    const std::string files = folder(record);
+    const std::string hosts = TRY(hosts_text(record, endpoints));
+    const std::string resolv = resolv_text(record, have_names(core, endpoints));
+    TRY(sys::write_file(files + "/hosts", hosts, 0644));
+    TRY(sys::write_file(files + "/resolv.conf", resolv, 0644));
+    return sys::write_file(files + "/hostname", network::hostname_file(record.config.hostname),
+                           0644);
+}
+
+// Of a running container whose networks have changed.
+Result<void> Containers::Impl::networks_changed(Record& record, const Endpoints& before,
+                                                Endpoints after, int netns) {
+    TRY(settle_way_out(core, record, after, netns));
+    const bool had_names = have_names(core, before);
+    const bool has_names = have_names(core, after);
+    if (has_names && !had_names) TRY(serve_names(record, after, netns));
+    if (had_names && !has_names) core.networks.stop_names(record.id);
+    const std::string files = folder(record);
+    rewrite(files + "/resolv.conf", resolv_text(record, had_names), resolv_text(record, has_names));
+    const auto old_hosts = hosts_text(record, before);
+    const auto new_hosts = hosts_text(record, after);
+    if (old_hosts && new_hosts) rewrite(files + "/hosts", *old_hosts, *new_hosts);
+    record.endpoints = encode_all(after);
+    return {};
+}
+
+Result<void> Containers::connect(const std::string& network, const std::string& name,
+                                 const api::EndpointSettings& settings) {
+    const auto container = TRY(impl_->find(name));
+    const network::Network known = TRY(impl_->core.networks.get(network));
+    Container::Claim claim(container);
+    Record record = claim.copy();
+    if (container->removed()) return fail(Code::NotFound, "No such container: {}", name);
+    TRY(check_change(record, known));
+    if (known.driver == "null" || record.networks.contains("none")) {
+        return fail(Code::InvalidArgument,
+                    "container cannot be connected to multiple networks with one of the networks "
+                    "in private (none) mode");
+    }
+    TRY(check_endpoint(known, settings));
+    const bool runs = record.pid > 0 && container->link();
+    if (runs && record.networks.contains(known.name)) {
+        return fail(Code::Forbidden, "endpoint with name {} already exists in network {}",
+                    record.name, known.name);
+    }
+    record.networks[known.name] = settings;
+    record.networks[known.name].network_id = known.id;
+    if (!runs) return impl_->save(claim, record);
+
+    const sys::Fd netns = TRY(netns_of(record));
+    const Endpoints before = endpoints_of(record);
+    const network::Endpoint endpoint =
+        TRY(impl_->connect_one(record, known.name, free_ifname(before), netns.get()));
+    Endpoints after = before;
+    after.push_back(endpoint);
+    auto changed = impl_->networks_changed(record, before, after, netns.get());
+    if (changed) changed = impl_->save(claim, record);
+    if (!changed) {
+        ignore(impl_->core.networks.disconnect(endpoint), "undo of a failed connect");
+        return changed;
+    }
+    impl_->publish_network_event(endpoint, "connect");
+    return {};
+}
+
+Result<void> Containers::disconnect(const std::string& network, const std::string& name,
+                                    bool force) {
+    const auto container = TRY(impl_->find(name));
+    const auto found = impl_->core.networks.get(network);
+    if (!found && !force) return fail(found.error());
+    Container::Claim claim(container);
+    Record record = claim.copy();
+    // One that is gone has left its name in the record.
+    if (found) TRY(check_change(record, *found));
+    const std::string known = found ? found->name : network;
+    if (record.networks.erase(known) == 0) {
+        return fail(Code::Forbidden, "container {} is not connected to the network {}", record.id,
+                    known);
+    }
+    const Endpoints before = endpoints_of(record);
+    const auto gone = std::find_if(
+        before.begin(), before.end(),
+        [&](const network::Endpoint& endpoint) { return endpoint.network_name == known; });
+    if (gone == before.end()) return impl_->save(claim, record);
+    Endpoints after = before;
+    after.erase(after.begin() + (gone - before.begin()));
+    const sys::Fd netns = TRY(netns_of(record));
+    TRY(impl_->core.networks.disconnect(*gone));
+    TRY(impl_->networks_changed(record, before, after, netns.get()));
+    TRY(impl_->save(claim, record));
+    impl_->publish_network_event(*gone, "disconnect");
+    return {};
+}
+
+}  // namespace coffer::engine
