@@ -57,6 +57,14 @@ void kill_group(const std::string& path) {
     if (!removed) LOG_WARN("remove left-over cgroup '{}': {}", path, removed.error().message);
 }
 
+// A commit holds a container still without calling it paused; the engine may have ended in one.
+void let_go_on(const Record& record) {
+    if (record.status != "running") return;
+    const auto cgroup = sys::cgroup::Cgroup::open(record.cgroup_path);
+    const auto thawed = cgroup ? cgroup->thaw() : Result<void>(fail(cgroup.error()));
+    if (!thawed) LOG_WARN("let {} go on: {}", record.id, thawed.error().message);
+}
+
 }  // namespace
 
 // What the last engine gave a run stays taken.
@@ -104,6 +112,7 @@ void Containers::Impl::rejoin(const std::vector<std::shared_ptr<Container>>& run
         if (hello != came.end() && hello->second.state == shim::State::Running) {
             const auto named = serve_names_again(*container->record());
             if (!named) LOG_WARN("names of {}: {}", container->id(), named.error().message);
+            let_go_on(*container->record());
             continue;
         }
         shim::ExitRecord exit;
