@@ -103,7 +103,6 @@ Result<void> extract_tar(Source& tar, LayerTree& tree, ExtractOptions options,
 }
 
 Result<void> TreeReader::add(int dir, const std::string& name, const std::string& path) {
-    if (wanted_ && !path.empty() && !wanted_(path)) return {};
     struct stat status {};
     if (::fstatat(dir, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
         return fail_errno("stat '{}'", path);

@@ -1,7 +1,6 @@
 #pragma once
 // Copying between a tar and files that exist, as docker cp does. One thread at a time.
 
-#include <functional>
 #include <map>
 #include <string>
 
@@ -21,10 +20,7 @@ Result<void> extract_tar(Source& tar, LayerTree& tree, ExtractOptions options,
 // meanwhile is filled up with zeros.
 class TreeReader {
   public:
-    // Whether the entry at this path of the archive, with what is below it, is wanted.
-    using Wanted = std::function<bool(const std::string& path)>;
-    explicit TreeReader(TarWriter& tar, Wanted wanted = {})
-        : tar_(tar), wanted_(std::move(wanted)) {}
+    explicit TreeReader(TarWriter& tar) : tar_(tar) {}
 
     // The entry `name` ("." for the folder itself) of `dir` as `path`; "" is for the entries of the
     // folder alone, by their own names.
@@ -38,7 +34,6 @@ class TreeReader {
     Result<void> add_file(int fd, TarEntry entry);
 
     TarWriter& tar_;
-    Wanted wanted_;
     std::map<std::pair<std::uint64_t, std::uint64_t>, std::string> links_;  // by device and inode
     std::string buffer_;
 };

@@ -130,11 +130,14 @@ Result<api::Info> System::info() const {
 
 Result<api::DiskUsage> System::disk_usage() const {
     api::DiskUsage usage;
-    std::int64_t layers = 0;
-    for (const store::Layer& layer : TRY(core_->store.layers().list())) {
-        layers += static_cast<std::int64_t>(layer.size);
+    // All that images take: their layers, unpacked and as they were distributed, and their
+    // documents.
+    std::uint64_t images = 0;
+    for (const store::Layer& layer : TRY(core_->store.layers().list())) images += layer.size;
+    for (const std::string& blob : TRY(core_->store.content().list())) {
+        if (const auto size = core_->store.content().size(blob)) images += *size;
     }
-    usage.layers_size = layers;
+    usage.layers_size = static_cast<std::int64_t>(images);
     usage.images = TRY(core_->images.list({}));
     usage.containers =
         TRY(containers_->list({.all = true, .size = true, .limit = 0, .filters = {}}));
