@@ -66,7 +66,7 @@ Result<void> print_list(const ListStyle& style, std::string_view format, Quiet q
     std::string pattern(format);
     bool table = false;
     if (quiet == Quiet::Yes) {
-        pattern = "{{.ID}}";
+        pattern = "{{." + std::string(style.quiet_field) + "}}";
     } else if (pattern.empty() || pattern == "table") {
         pattern = std::string(style.default_table);
         table = true;

@@ -29,9 +29,10 @@ struct ListStyle {
     std::span<const Column> columns;
     std::string_view default_table;  // the template without its "table "
     std::string_view type_name;      // Go's, for errors
+    std::string_view quiet_field = "ID";
 };
 // `format` as the user gave it: empty, "table", "table {{...}}", "json", "raw" or a template.
-// `quiet` prints the ID alone.
+// `quiet` prints the style's field for it alone.
 enum class Quiet { No, Yes };
 Result<void> print_list(const ListStyle& style, std::string_view format, Quiet quiet,
                         const std::vector<Row>& rows);

@@ -307,12 +307,14 @@ Result<api::ContainerCreateResponse> Containers::create(const std::string& name,
     TRY(undo.add([&] { impl_->table.lock()->id_by_name.erase(record.name); }));
 
     volume::Volumes& volumes = impl_->core.volumes;
+    TRY(undo.add([&] { volumes.release(record.id); }));
     const GetVolume get_volume = [&](const std::string& volume,
                                      const auto& labels) -> Result<VolumeRef> {
         const bool is_new = volume.empty() || !volumes.find(volume);
-        const volume::Volume made = TRY(volumes.create(volume, labels));
+        const volume::Volume made = TRY(volumes.create(volume, labels, record.id));
         if (is_new) {
-            TRY(undo.add([&volumes, made] {
+            TRY(undo.add([&, made] {
+                volumes.release(record.id);
                 ignore(volumes.remove(made.name), "an unused volume stays, and is shown");
             }));
         }

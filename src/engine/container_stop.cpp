@@ -184,11 +184,12 @@ Result<void> Containers::Impl::remove_claimed(Container::Claim& claim,
     }
     claim->set_removed();
     const auto detached = core.store.detach_writable(record.id);
+    core.volumes.release(record.id);
     for (const MountRecord& mount : record.mounts) {
         if (!options.volumes || mount.type != "volume") continue;
         const auto volume = core.volumes.find(mount.name);
         if (!volume || !volume->anonymous) continue;
-        ignore(core.volumes.remove(mount.name), "another container may use it: it stays");
+        ignore(core.volumes.remove(mount.name), "one that another container holds stays");
     }
     publish_event(record, "destroy");
     api::WaitResponse response;

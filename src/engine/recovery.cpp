@@ -11,6 +11,7 @@
 #include "store/store.hpp"
 #include "sys/cgroup.hpp"
 #include "sys/file.hpp"
+#include "volume/volumes.hpp"
 
 namespace coffer::engine {
 
@@ -181,6 +182,8 @@ Result<void> Containers::recover() {
         auto container =
             std::make_shared<Container>(std::make_shared<const Record>(std::move(*record)));
         known.push_back(container->id());
+        for (const MountRecord& mount : container->record()->mounts)
+            if (mount.type == "volume") core.volumes.hold(mount.name, container->id());
         if (container->record()->is_running()) were_up.push_back(container);
         auto table = impl_->table.lock();
         table->id_by_name[container->record()->name] = container->id();

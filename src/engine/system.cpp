@@ -141,7 +141,7 @@ Result<api::DiskUsage> System::disk_usage() const {
     usage.images = TRY(core_->images.list({}));
     usage.containers =
         TRY(containers_->list({.all = true, .size = true, .limit = 0, .filters = {}}));
-    usage.volumes = TRY(volumes_with_usage(core_->volumes, *containers_));
+    usage.volumes = volumes_with_usage(core_->volumes);
     usage.build_cache.emplace();
     return usage;
 }

@@ -56,7 +56,8 @@ Result<std::unique_ptr<Volumes>> Volumes::open(std::string folder) {
 }
 
 Result<Volume> Volumes::create(const std::string& wanted,
-                               const std::map<std::string, std::string>& labels) {
+                               const std::map<std::string, std::string>& labels,
+                               const std::string& user) {
     const std::string name = wanted.empty() ? random_hex(32) : wanted;
     if (!is_valid_volume_name(name)) {
         return fail(Code::InvalidArgument,
@@ -67,13 +68,29 @@ Result<Volume> Volumes::create(const std::string& wanted,
     }
     const std::lock_guard lock(mutex_);
     const auto found = volumes_.find(name);
-    if (found != volumes_.end()) return found->second;
-    Volume volume{name, folder_ + "/" + name + "/_data", to_rfc3339(now()), labels, wanted.empty()};
+    if (found != volumes_.end()) {
+        if (!user.empty()) found->second.users.insert(user);
+        return found->second;
+    }
+    Volume volume{name, folder_ + "/" + name + "/_data", to_rfc3339(now()), labels, wanted.empty(),
+                  {}};
+    if (!user.empty()) volume.users.insert(user);
     TRY(sys::make_dirs(folder_ + "/" + name, 0700));
     TRY(sys::make_dirs(volume.path, 0755));
     TRY(sys::replace_file(folder_ + "/" + name + "/volume.json", json::encode(volume)));
     volumes_.emplace(name, volume);
     return volume;
+}
+
+void Volumes::hold(const std::string& name, const std::string& user) {
+    const std::lock_guard lock(mutex_);
+    const auto found = volumes_.find(name);
+    if (found != volumes_.end()) found->second.users.insert(user);
+}
+
+void Volumes::release(const std::string& user) {
+    const std::lock_guard lock(mutex_);
+    for (auto& [name, volume] : volumes_) volume.users.erase(user);
 }
 
 std::optional<Volume> Volumes::find(const std::string& name) const {
@@ -92,12 +109,16 @@ std::vector<Volume> Volumes::list() const {
 
 Result<void> Volumes::remove(const std::string& name) {
     const std::lock_guard lock(mutex_);
-    if (!volumes_.contains(name)) {
-        return fail(Code::NotFound, "get {}: no such volume", name);
+    const auto found = volumes_.find(name);
+    if (found == volumes_.end()) return fail(Code::NotFound, "get {}: no such volume", name);
+    const auto& users = found->second.users;
+    if (!users.empty()) {
+        const std::vector<std::string> ids(users.begin(), users.end());
+        return fail(Code::Conflict, "remove {}: volume is in use - [{}]", name, join(ids, ", "));
     }
     // The record goes first: what a crash leaves of the rest is removed at the next start.
     TRY(sys::remove_tree(folder_ + "/" + name + "/volume.json"));
-    volumes_.erase(name);
+    volumes_.erase(found);
     TRY_CONTEXT(sys::remove_tree(folder_ + "/" + name), "remove volume '{}'", name);
     return {};
 }

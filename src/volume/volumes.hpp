@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,8 @@ struct Volume {
     std::string path;  // the data folder
     std::string created_at;
     std::map<std::string, std::string> labels;
-    bool anonymous = false;  // made for a container without a name; goes with `rm -v`
+    bool anonymous = false;       // made for a container without a name; goes with `rm -v`
+    std::set<std::string> users;  // ids of the containers that hold it; not kept on disk
 };
 
 class Volumes {
@@ -26,12 +28,17 @@ class Volumes {
     // `folder` is <data-root>/volumes. A volume is a folder with volume.json and _data in it.
     static Result<std::unique_ptr<Volumes>> open(std::string folder);
 
-    // An existing volume of that name is returned as it is. An empty name makes one up.
-    Result<Volume> create(const std::string& name,
-                          const std::map<std::string, std::string>& labels);
+    // An existing volume of that name is returned as it is. An empty name makes one up. A `user`
+    // holds the volume from then on.
+    Result<Volume> create(const std::string& name, const std::map<std::string, std::string>& labels,
+                          const std::string& user = {});
+    // For a user who is known to have it, after a restart.
+    void hold(const std::string& name, const std::string& user);
+    // Lets go of all that the user holds.
+    void release(const std::string& user);
     std::optional<Volume> find(const std::string& name) const;
     std::vector<Volume> list() const;
-    // NotFound when there is none. Whether a container uses it is for the caller to decide.
+    // NotFound when there is none; Conflict, in docker's words, while somebody holds it.
     Result<void> remove(const std::string& name);
 
   private:

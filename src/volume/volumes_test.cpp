@@ -32,5 +32,22 @@ TEST(Volumes, outlive_the_engine_and_refuse_paths_as_names) {
     EXPECT_EQ(volumes->remove("data").error().code, Code::NotFound);
 }
 
+TEST(Volumes, stay_while_somebody_holds_them) {
+    const sys::TempDir dir = MUST(sys::TempDir::create());
+    const auto volumes = MUST(Volumes::open(dir.path()));
+    MUST(volumes->create("data", {}, "a"));
+    MUST(volumes->create("data", {}, "b"));
+    const auto refused = volumes->remove("data");
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Code::Conflict);
+    EXPECT_EQ(refused.error().message, "remove data: volume is in use - [a, b]");
+    volumes->release("a");
+    EXPECT_FALSE(volumes->remove("data"));
+    volumes->release("b");
+    EXPECT_TRUE(volumes->remove("data"));
+    volumes->hold("data", "c");  // gone: nothing to hold
+    EXPECT_TRUE(volumes->list().empty());
+}
+
 }  // namespace
 }  // namespace coffer::volume

@@ -8,7 +8,7 @@ import subprocess
 import tarfile
 import unittest
 
-from support.engine import Engine
+from support.engine import BIN, Engine
 from support.registry import busybox_rootfs
 
 CANARY = pathlib.Path("/tmp/canary-of-the-host")
@@ -210,6 +210,55 @@ class Endpoints(VolumeTest):
         engine.docker("volume", "rm", "vol")
         self.assertIn("no such volume",
                       engine.docker("volume", "inspect", "vol", check=False).stderr)
+
+    def test_one_that_is_held_stays_also_over_a_restart(self):
+        engine.docker("create", "--name", "first", "-v", "shared:/data", "box")
+        engine.docker("create", "--name", "second", "-v", "shared:/data", "box")
+        engine.docker("rm", "first")
+        engine.stop()
+        engine.start()
+        run = engine.docker("volume", "rm", "shared", check=False)
+        self.assertRegex(run.stderr, r"remove shared: volume is in use - \[[0-9a-f]{64}\]")
+        engine.docker("rm", "second")
+        engine.docker("volume", "rm", "shared")
+
+    def test_an_anonymous_one_that_another_container_has_survives_rm_of_its_maker(self):
+        engine.docker("create", "--name", "maker", "with-volume")
+        name = engine.docker("inspect", "-f", "{{(index .Mounts 0).Name}}", "maker").stdout.strip()
+        engine.docker("create", "--name", "user", "-v", f"{name}:/x", "box")
+        engine.docker("rm", "-v", "maker")
+        self.assertEqual(engine.docker("volume", "ls", "-q").stdout.split(), [name])
+        engine.docker("rm", "-v", "user")
+        self.assertEqual(engine.docker("volume", "ls", "-q").stdout.split(), [])
+
+    def test_prune(self):
+        def prune(*args):
+            return sorted(engine.docker("volume", "prune", "-f", *args).stdout.split("\n")[1:-2])
+        engine.docker("volume", "create", "--label", "keep=1", "kept")
+        engine.docker("volume", "create", "named")
+        engine.docker("create", "--name", "user", "-v", "held:/x", "box")
+        nameless = engine.docker("volume", "create").stdout.strip()
+        self.assertEqual([line for line in prune() if line], [nameless])
+        self.assertEqual([line for line in prune("-a", "--filter", "label!=keep") if line],
+                         ["named"])
+        self.assertEqual(sorted(engine.docker("volume", "ls", "-q").stdout.split()),
+                         ["held", "kept"])
+        engine.docker("rm", "user")
+        self.assertEqual([line for line in prune("-a") if line], ["held", "kept"])
+
+    def test_coffer_volume(self):
+        def coffer(*args, check=True):
+            return subprocess.run([BIN / "coffer", "-H", f"unix://{engine.socket}", "volume", *args],
+                                  capture_output=True, text=True, check=check)
+        self.assertEqual(coffer("create", "--label", "a=b", "one").stdout, "one\n")
+        for args in (["ls"], ["ls", "--format", "{{.Name}} {{.Mountpoint}} {{.Labels}}"],
+                     ["ls", "--format", "json"], ["inspect", "one"], ["ls", "-q"]):
+            self.assertEqual(coffer(*args).stdout, engine.docker("volume", *args).stdout)
+        missing = coffer("rm", "none", check=False)
+        self.assertEqual((missing.returncode, missing.stderr),
+                         (1, engine.docker("volume", "rm", "none", check=False).stderr))
+        self.assertEqual(coffer("rm", "one").stdout, "one\n")
+        self.assertEqual(coffer("prune", "-f").stdout, "Total reclaimed space: 0B\n")
 
     def test_anonymous_ones_go_with_rm(self):
         run("with-volume", "true")

@@ -51,6 +51,8 @@ extern const Command kImport;
 extern const Command kImage;
 // network.cpp
 extern const Command kNetwork;
+// volume.cpp
+extern const Command kVolume;
 // system.cpp
 extern const Command kVersion;
 extern const Command kInfo;

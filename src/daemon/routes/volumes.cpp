@@ -15,18 +15,20 @@ Result<http::Reply> list(Context&, const Request&);
 Result<http::Reply> inspect(Context&, const Request&);
 Result<http::Reply> create(Context&, const Request&);
 Result<http::Reply> remove(Context&, const Request&);
+Result<http::Reply> prune(Context&, const Request&);
 
 constexpr Route kRoutes[] = {
     {Method::Get, "/volumes", &list},
     {Method::Get, "/volumes/{name}", &inspect},
     {Method::Post, "/volumes/create", &create},
+    {Method::Post, "/volumes/prune", &prune, Since{1, 25}},
     {Method::Delete, "/volumes/{name}", &remove},
 };
 
 Result<http::Reply> list(Context& context, const Request& request) {
     const engine::Filters filters = TRY(request.filters());
     api::VolumeListResponse response;
-    response.volumes = TRY(engine::list_volumes(context.volumes, context.containers, filters));
+    response.volumes = TRY(engine::list_volumes(context.volumes, filters));
     return json_reply(response);
 }
 
@@ -49,11 +51,18 @@ Result<http::Reply> create(Context& context, const Request& request) {
 }
 
 Result<http::Reply> remove(Context& context, const Request& request) {
-    auto removed = engine::remove_volume(context.volumes, context.containers, request.name());
+    auto removed = context.volumes.remove(request.name());
     // `force` makes an absent volume a success, nothing else.
     const bool absent = !removed && removed.error().code == Code::NotFound;
     if (!removed && !(absent && request.flag("force"))) return fail(std::move(removed).error());
     return http::Reply::empty(204);
+}
+
+Result<http::Reply> prune(Context& context, const Request& request) {
+    const engine::Filters filters = TRY(request.filters());
+    const auto which =
+        request.before(1, 42) ? engine::VolumesToPrune::All : engine::VolumesToPrune::Anonymous;
+    return json_reply(TRY(engine::prune_volumes(context.volumes, filters, which)));
 }
 
 }  // namespace
