@@ -1,4 +1,8 @@
 // Images made here, of another one and a layer.
+#include <fcntl.h>
+
+#include <thread>
+
 #include "archive/compress.hpp"
 #include "engine/images_impl.hpp"
 #include "json/codec.hpp"
@@ -11,31 +15,93 @@ namespace {
 constexpr std::size_t kChunk = 256 * 1024;
 constexpr std::uint64_t kEmptyTar = 1024;  // two blocks of zeros
 
+// Unpacks the tar that is written to it, on a thread of its own.
+class Unpacking {
+  public:
+    Unpacking(store::Layers& layers, std::string parent)
+        : layers_(layers), parent_(std::move(parent)) {}
+    ~Unpacking() {
+        pipe_.write.reset();
+        if (thread_.joinable()) thread_.join();
+    }
+    Unpacking(const Unpacking&) = delete;
+    Unpacking& operator=(const Unpacking&) = delete;
+    Unpacking(Unpacking&&) = delete;
+    Unpacking& operator=(Unpacking&&) = delete;
+
+    Result<void> start() {
+        pipe_ = TRY(sys::make_pipe());
+        static_cast<void>(::fcntl(pipe_.write.get(), F_SETPIPE_SZ, 1 << 20));
+        thread_ = std::thread([this] {
+            layer_ = layers_.add({.parent = parent_, .input_fd = pipe_.read.get()});
+            pipe_.read.reset();
+        });
+        return {};
+    }
+    // Once it has ended there is nobody to read: finish() says why.
+    Result<void> write(std::string_view bytes) {
+        const auto written = sys::write_all(pipe_.write.get(), bytes);
+        return !written && written.error().sys_errno == EPIPE ? Result<void>() : written;
+    }
+    Result<store::Layer> finish() {
+        pipe_.write.reset();
+        thread_.join();
+        return std::move(layer_);
+    }
+
+  private:
+    store::Layers& layers_;
+    std::string parent_;
+    sys::PipeEnds pipe_;
+    Result<store::Layer> layer_ = fail(Code::Internal, "not unpacked");
+    std::thread thread_;
+};
+
 struct StoredLayer {
-    std::string digest;
+    store::Layer layer;
+    std::string digest;  // of the blob
     std::uint64_t size = 0;
 };
 
-// The layer as a blob, compressed as it comes; nullopt when there is nothing in it.
+// The layer as a blob, compressed as it comes, and unpacked beside that; nullopt when there is
+// nothing in it.
 Result<std::optional<StoredLayer>> store_layer(store::Store& store, store::Lease& lease,
-                                               const ReadBytes& layer, const Cancel& cancel) {
+                                               const std::string& parent, const ReadBytes& layer,
+                                               const Cancel& cancel) {
     auto writer = TRY(store.content().create());
     archive::GzipEncoder gzip([&](std::string_view bytes) { return writer.write(bytes); });
+    std::string piece;
     std::string chunk(kChunk, '\0');
-    std::uint64_t total = 0;
-    for (;;) {
-        if (cancel.cancelled()) return fail(Code::Cancelled, "context canceled");
-        const std::size_t n = TRY(layer(chunk.data(), chunk.size()));
-        if (n == 0) break;
-        total += n;
-        TRY(gzip.write(std::string_view(chunk).substr(0, n)));
+    Unpacking unpacking(store.layers(), parent);
+    bool started = false;
+    const auto copied = [&]() -> Result<void> {
+        for (;;) {
+            if (cancel.cancelled()) return fail(Code::Cancelled, "context canceled");
+            const std::size_t n = TRY(layer(chunk.data(), chunk.size()));
+            if (n == 0) return {};
+            piece.append(chunk, 0, n);
+            if (!started && piece.size() <= kEmptyTar) continue;
+            if (!started) TRY(unpacking.start());
+            started = true;
+            TRY(unpacking.write(piece));
+            TRY(gzip.write(piece));
+            piece.clear();
+        }
+    }();
+    if (!started) {
+        TRY(copied);
+        return std::optional<StoredLayer>();
     }
-    if (total <= kEmptyTar) return std::optional<StoredLayer>();
+    // Of half a tar there may be a layer too: the lease takes it away again.
+    const auto unpacked = unpacking.finish();
+    if (unpacked) lease.layer(unpacked->chain_id);
+    TRY(copied);
+    StoredLayer stored{.layer = TRY(unpacked)};
     TRY(gzip.finish());
-    const std::uint64_t size = writer.written();
-    const std::string digest = TRY(writer.commit());
-    lease.blob(digest);
-    return std::optional(StoredLayer{digest, size});
+    stored.size = writer.written();
+    stored.digest = TRY(writer.commit());
+    lease.blob(stored.digest);
+    return std::optional(std::move(stored));
 }
 
 }  // namespace
@@ -65,15 +131,12 @@ Result<std::string> Images::add(const NewImage& image, const Cancel& cancel) {
     for (const auto& blob : parent.blobs) {
         if (blob.kind == store::BlobKind::Layer) record.blobs.push_back(blob);
     }
-    if (const auto blob = TRY(store_layer(store, *lease, image.layer, cancel))) {
-        const auto file = TRY(store.content().open(blob->digest));
-        const auto layer =
-            TRY(store.layers().add({.parent = parent.chain_id, .input_fd = file.get()}));
-        lease->layer(layer.chain_id);
-        record.chain_id = layer.chain_id;
-        record.blobs.push_back({store::BlobKind::Layer, blob->digest,
-                                std::string(oci::media_type::kLayerGzip), blob->size});
-        config.rootfs.diff_ids.push_back(layer.diff_id);
+    const auto added = TRY(store_layer(store, *lease, parent.chain_id, image.layer, cancel));
+    if (added) {
+        record.chain_id = added->layer.chain_id;
+        record.blobs.push_back({store::BlobKind::Layer, added->digest,
+                                std::string(oci::media_type::kLayerGzip), added->size});
+        config.rootfs.diff_ids.push_back(added->layer.diff_id);
         config.history.back().empty_layer = false;
     }
     json::Value document = TRY(json::parse(json::encode(config)));
