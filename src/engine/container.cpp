@@ -102,8 +102,9 @@ Container::Claim::~Claim() {
 }
 
 void Container::Claim::publish(Record record) {
-    auto shared = std::make_shared<const Record>(std::move(record));
+    auto shared = std::make_shared<Record>(std::move(record));
     const std::lock_guard lock(container_->mutex_);
+    shared->health = container_->record_->health;
     container_->record_ = std::move(shared);
 }
 
@@ -115,6 +116,13 @@ std::shared_ptr<ShimLink> Container::link() const {
 void Container::set_link(std::shared_ptr<ShimLink> link) {
     const std::lock_guard lock(mutex_);
     link_ = std::move(link);
+}
+
+void Container::set_health(std::shared_ptr<const api::Health> health) {
+    const std::lock_guard lock(mutex_);
+    auto record = std::make_shared<Record>(*record_);
+    record->health = std::move(health);
+    record_ = std::move(record);
 }
 
 void Container::add_pending(PendingClient client) {

@@ -77,6 +77,9 @@ struct Record {
     std::string path;  // what runs, for inspect
     std::vector<std::string> args;
 
+    // In memory alone, and kept by publish(): set by Container::set_health().
+    std::shared_ptr<const api::Health> health;
+
     Status state() const;
     // Not over yet for its clients; while it waits for a restart nothing of it runs.
     bool is_up() const { return is_running() || status == "restarting"; }
@@ -93,6 +96,14 @@ struct EndRequest {
     bool is_final = true;      // no restart by the policy
     bool start_again = false;  // whatever the policy says
     bool keep = false;         // not removed with its run
+};
+
+// What goes on of a container's health checks.
+struct HealthChecks {
+    std::uint64_t number = 0;  // grows with every start, pause and end
+    std::uint64_t timer = 0;   // of the next check, or of the time limit of this one
+    std::string probe;         // the exec that runs now
+    Time began{};
 };
 
 // An attached client that waits for the start.
@@ -154,6 +165,10 @@ class Container {
     std::uint64_t next_restart() { return ++restart_; }
     bool is_restart(std::uint64_t number) const { return restart_ == number; }
 
+    Sync<HealthChecks>& health() { return health_; }
+    // Readers see it in their next snapshot.
+    void set_health(std::shared_ptr<const api::Health> health);
+
     // Gone from the tables: late arrivals must not act on it.
     bool removed() const;
     void set_removed();
@@ -170,6 +185,7 @@ class Container {
     std::vector<std::pair<std::shared_ptr<Waiter>, bool>> waiters_;
     std::shared_ptr<Cancel> run_ended_ = std::make_shared<Cancel>();
     std::optional<EndRequest> end_request_;
+    Sync<HealthChecks> health_;
     RestartBackoff backoff_;
     std::uint64_t restart_ = 0;
 };

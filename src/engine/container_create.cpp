@@ -5,6 +5,7 @@
 #include "base/id.hpp"
 #include "base/rollback.hpp"
 #include "engine/containers_impl.hpp"
+#include "engine/health.hpp"
 #include "engine/images.hpp"
 #include "engine/mounts.hpp"
 #include "engine/names.hpp"
@@ -19,6 +20,19 @@ namespace {
 
 std::string env_key(const std::string& entry) {
     return entry.substr(0, entry.find('='));
+}
+
+void merge_health(const oci::RunConfig& image, api::ContainerConfig& config) {
+    if (!image.healthcheck) return;
+    const oci::Healthcheck& theirs = *image.healthcheck;
+    if (!config.healthcheck) config.healthcheck.emplace();
+    api::HealthConfig& own = *config.healthcheck;
+    if (own.test.empty()) own.test = theirs.test;
+    if (own.interval == 0) own.interval = theirs.interval;
+    if (own.timeout == 0) own.timeout = theirs.timeout;
+    if (own.start_period == 0) own.start_period = theirs.start_period;
+    if (own.start_interval == 0) own.start_interval = theirs.start_interval;
+    if (own.retries == 0) own.retries = theirs.retries;
 }
 
 // The image's settings where the request is silent (docker's merge).
@@ -50,6 +64,8 @@ void merge_image(const oci::RunConfig& image, api::ContainerConfig& config) {
     if (config.working_dir.empty()) config.working_dir = image.working_dir;
     for (const auto& [path, nothing] : image.volumes) config.volumes[path];
     if (config.stop_signal.empty()) config.stop_signal = image.stop_signal;
+    if (!config.shell && !image.shell.empty()) config.shell = image.shell;
+    merge_health(image, config);
 }
 
 Failure not_yet(std::string_view option) {
@@ -61,7 +77,7 @@ bool is_default(const std::string& mode, std::initializer_list<std::string_view>
 }
 
 // Options of later versions are refused by name, never ignored.
-Result<void> refuse_unsupported(const api::ContainerConfig& config, const api::HostConfig& host) {
+Result<void> refuse_unsupported(const api::HostConfig& host) {
     if (!is_default(host.pid_mode, {"", "private"})) return not_yet("--pid " + host.pid_mode);
     if (!is_default(host.ipc_mode, {"", "private", "shareable"}))
         return not_yet("--ipc " + host.ipc_mode);
@@ -81,10 +97,6 @@ Result<void> refuse_unsupported(const api::ContainerConfig& config, const api::H
     if (!host.storage_opt.empty()) return not_yet("--storage-opt");
     if (!host.resources.device_requests.empty()) return not_yet("device requests (--gpus)");
     if (host.init.value_or(false)) return not_yet("--init");
-    if (config.healthcheck && !config.healthcheck->test.empty() &&
-        config.healthcheck->test.front() != "NONE") {
-        return not_yet("--health-cmd");
-    }
     return {};
 }
 
@@ -223,8 +235,9 @@ Result<Record> Containers::Impl::new_record(const std::string& name,
 
     api::ContainerConfig& config = record.config;
     api::HostConfig& host = record.host_config;
-    TRY(refuse_unsupported(request.config, host));
+    TRY(refuse_unsupported(host));
     TRY(check_restart_policy(host));
+    TRY(prepare_health(config));
     TRY(check_caller(host, caller));
     TRY(check_text(config));
     TRY(check_resources(host.resources, warnings));

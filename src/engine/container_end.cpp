@@ -73,12 +73,14 @@ void Containers::Impl::on_shim(const std::shared_ptr<Container>& container,
         const shim::ExitRecord exit = exited->record;
         core.workers.submit([this, container, exit] { settle_exit(container, nullptr, exit); });
     } else if (const auto* hello = std::get_if<shim::Hello>(message)) {
+        if (const auto link = container->link()) drop_old_checks(*hello, *link);
         // Of a shim that was slow to answer a new engine.
         if (!hello->exit) return;
         core.workers.submit([this, container, link = container->link(), exit = *hello->exit] {
             if (link) settle_exit(container, link, exit);
         });
     } else if (const auto* exec = std::get_if<shim::ExecExited>(message)) {
+        if (on_check(container, *exec)) return;
         if (exec_ended) exec_ended(exec->exec_id, exec->exit_code);
     } else if (const auto* detached = std::get_if<shim::Detached>(message)) {
         publish_event(*container->record(), detached->exec_id.empty() ? "detach" : "exec_detach");
@@ -108,6 +110,7 @@ void Containers::Impl::settle_exit(const std::shared_ptr<Container>& container,
     const auto endpoints = endpoints_of(record);
     const std::optional<EndRequest> request = container->take_end_request();
     note_exit(record, exit, request);
+    end_health(*container);
     container->set_link(nullptr);
     if (container_ended) container_ended(record.id);
 
@@ -173,7 +176,10 @@ void Containers::Impl::start_again(const std::shared_ptr<Container>& container,
     if (container->record()->status != "restarting" || !container->is_restart(number)) return;
     Record attempt = claim.copy();
     const auto started = run(container, claim, attempt);
-    if (started) return publish_event(attempt, "start");
+    if (started) {
+        publish_event(attempt, "start");
+        return begin_health(container, HealthStart::Fresh);
+    }
     LOG_WARN("restart of container {}: {}", attempt.id, started.error().message);
     // A start that fails is a run that failed at once.
     Record record = claim.copy();

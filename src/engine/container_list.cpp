@@ -152,8 +152,8 @@ bool Selection::matches(const Record& record) const {
                                  !exit_codes_.contains(record.exit_code))) {
         return false;
     }
-    // No container has a health check yet.
-    if (!filters.get("health").empty() && !filters.matches("health", "none")) return false;
+    const std::string health = record.health ? record.health->status : "none";
+    if (!filters.get("health").empty() && !filters.matches("health", health)) return false;
     const Values& ids = filters.get("id");
     if (!ids.empty() &&
         !any_of(ids, [&](const std::string& id) { return record.id.starts_with(id); })) {

@@ -226,6 +226,7 @@ Result<void> Containers::Impl::start(const std::shared_ptr<Container>& container
     const auto started = run(container, claim, record);
     if (started) {
         publish_event(record, "start");
+        begin_health(container, HealthStart::Fresh);
         return {};
     }
     // The container stays as it was, with the reason on it; `run --rm` expects it gone.

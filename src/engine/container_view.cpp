@@ -95,7 +95,10 @@ std::string status_text(const Record& record) {
         case Status::Created:
             return "Created";
         case Status::Running:
-            return "Up " + since(record.started_at);
+            if (!record.health) return "Up " + since(record.started_at);
+            return format("Up {} ({}{})", since(record.started_at),
+                          record.health->status == "starting" ? "health: " : "",
+                          record.health->status);
         case Status::Paused:
             return format("Up {} (Paused)", since(record.started_at));
         case Status::Restarting:
@@ -150,6 +153,7 @@ api::ContainerInspect Containers::Impl::inspect(const Record& record) const {
     view.state.restarting = record.status == "restarting";
     view.state.dead = record.status == "dead";
     view.state.oom_killed = record.oom_killed;
+    if (record.health) view.state.health = *record.health;
     view.state.oom_kills = record.oom_kills;
     view.state.exit_signal = record.exit_signal;
     view.state.ended_by = record.ended_by;

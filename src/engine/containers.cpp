@@ -133,6 +133,7 @@ Result<void> Containers::pause(const std::string& name) {
     TRY_CONTEXT(cgroup.freeze(), "cannot pause container {}", record.id);
     record.status = "paused";
     TRY(impl_->save(claim, record));
+    impl_->suspend_health(*container);
     impl_->publish_event(record, "pause");
     return {};
 }
@@ -148,6 +149,7 @@ Result<void> Containers::unpause(const std::string& name) {
     TRY_CONTEXT(cgroup.thaw(), "cannot resume container {}", record.id);
     record.status = "running";
     TRY(impl_->save(claim, record));
+    impl_->begin_health(container, Impl::HealthStart::Resumed);
     impl_->publish_event(record, "unpause");
     return {};
 }

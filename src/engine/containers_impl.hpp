@@ -94,6 +94,22 @@ struct Containers::Impl {
     Result<bool> end_restarts(const std::shared_ptr<Container>& container,
                               const EndRequest& request);
 
+    // container_health.cpp
+    enum class HealthStart : std::uint8_t { Fresh, Resumed };
+    void begin_health(const std::shared_ptr<Container>& container, HealthStart how);
+    void suspend_health(Container& container);
+    void end_health(Container& container);
+    void plan_check(const std::shared_ptr<Container>& container, std::uint64_t number);
+    void check_health(const std::shared_ptr<Container>& container, std::uint64_t number);
+    Result<void> send_check(const Container& container, const std::string& id);
+    // False when the exec is no check.
+    bool on_check(const std::shared_ptr<Container>& container, const shim::ExecExited& exited);
+    // Those that an engine before us began.
+    void drop_old_checks(const shim::Hello& hello, ShimLink& link);
+    void settle_check(const std::shared_ptr<Container>& container, const std::string& id,
+                      int exit_code, std::string output);
+    void act_on_failure(const std::shared_ptr<Container>& container);
+
     // container_stop.cpp
     Result<void> announce_end(const std::shared_ptr<Container>& container,
                               const EndRequest& request);

@@ -114,6 +114,10 @@ void Containers::Impl::rejoin(const std::vector<std::shared_ptr<Container>>& run
             const auto named = serve_names_again(*container->record());
             if (!named) LOG_WARN("names of {}: {}", container->id(), named.error().message);
             let_go_on(*container->record());
+            drop_old_checks(hello->second, *link);
+            if (container->record()->status == "running") {
+                begin_health(container, HealthStart::Fresh);
+            }
             continue;
         }
         shim::ExitRecord exit;

@@ -135,6 +135,7 @@ void Io::on_output(Output& output) {
     if (n <= 0) return end_output(output);
     const std::string_view bytes(block.data(), static_cast<std::size_t>(n));
     write_log(output.source, bytes);
+    if (options_.seen) options_.seen(bytes);
     for (const auto& client : clients_) client->send(output.source, bytes);
     update_outputs();
 }

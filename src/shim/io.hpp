@@ -17,12 +17,13 @@ class Io {
     struct Options {
         bool terminal = false;
         bool open_stdin = false;
-        bool stdin_once = false;          // the end of a client's input is the end of the program's
-        bool keep_output = true;          // false: nobody will ever see it, /dev/null takes it
-        logs::Writer* log = nullptr;      // borrowed
-        std::function<void()> detached;   // a client left by its keys
-        std::function<void()> drained;    // after finish(): all output was read
-        std::function<void()> abandoned;  // after that: no client is left
+        bool stdin_once = false;      // the end of a client's input is the end of the program's
+        bool keep_output = true;      // false: nobody will ever see it, /dev/null takes it
+        logs::Writer* log = nullptr;  // borrowed
+        std::function<void(std::string_view)> seen;  // all output, as it comes
+        std::function<void()> detached;              // a client left by its keys
+        std::function<void()> drained;               // after finish(): all output was read
+        std::function<void()> abandoned;             // after that: no client is left
     };
 
     Io(sys::Reactor& reactor, Options options);

@@ -45,6 +45,13 @@ static void describe(json::Fields& f, const Exec& s) {
     f("hasSeccomp", s.has_seccomp);
     f("openStdin", s.open_stdin);
     f("client", s.client);
+    f("capture", s.capture);
+}
+static void describe(json::Fields& f, const Probe& s) {
+    f("execId", s.exec_id);
+    f("host", s.host);
+    f("port", s.port);
+    f("path", s.path);
 }
 static void describe(json::Fields& f, const Resize& s) {
     f("execId", s.exec_id);
@@ -87,6 +94,8 @@ static void describe(json::Fields& f, const Exited& s) {
 static void describe(json::Fields& f, const ExecExited& s) {
     f("execId", s.exec_id);
     f("exitCode", s.exit_code);
+    f("output", s.output);  // base64 on the wire
+    f("cut", s.cut);
 }
 static void describe(json::Fields& f, const Detached& s) {
     f("execId", s.exec_id);
@@ -103,7 +112,8 @@ static void describe(json::Fields& f, const NamespacesReply& s) {
 namespace {
 
 // The names of the alternatives, in the order of the variants.
-constexpr std::string_view kRequests[] = {"start", "attach", "exec", "resize", "signal", "forget"};
+constexpr std::string_view kRequests[] = {"start",  "attach", "exec", "resize",
+                                          "signal", "forget", "probe"};
 constexpr std::string_view kFromShim[] = {"reply",      "hello",    "exited",
                                           "execExited", "detached", "oom"};
 constexpr std::string_view kStates[] = {"empty", "running", "exited"};
@@ -175,6 +185,9 @@ Result<Envelope> decode_request(std::string_view text) {
 
 std::string encode(const FromShim& message) {
     json::Value body = body_of(message);
+    if (const auto* exec = std::get_if<ExecExited>(&message)) {
+        body.set("output", to_base64(exec->output));
+    }
     if (const auto* hello = std::get_if<Hello>(&message)) {
         body.set("state", kStates[static_cast<std::size_t>(hello->state)]);
     }
@@ -187,6 +200,11 @@ Result<FromShim> decode_from_shim(std::string_view text) {
     const json::Value document = TRY(json::parse(text));
     const json::Member* member = TRY(message_in(document));
     FromShim message = TRY(decode_named<FromShim>(member->key, kFromShim, member->value));
+    if (auto* exec = std::get_if<ExecExited>(&message)) {
+        auto output = from_base64(exec->output);
+        if (!output) return fail(Code::InvalidArgument, "output is no base64");
+        exec->output = *std::move(output);
+    }
     if (auto* hello = std::get_if<Hello>(&message)) {
         const json::Value* state = member->value.find("state");
         const std::string* name = state == nullptr ? nullptr : state->if_string();

@@ -70,6 +70,16 @@ struct Exec {
     bool has_seccomp = false;
     bool open_stdin = false;  // false: /dev/null
     std::optional<Client> client;
+    std::int64_t capture = 0;  // so many bytes of its output come with its end
+};
+
+// A connection attempt in the container's network, as an exec whose exit code is 0 or 1 and whose
+// captured output says what was found.
+struct Probe {
+    std::string exec_id;
+    std::string host;  // an address; empty: the container's loopback
+    std::uint16_t port = 0;
+    std::string path;  // not empty: an HTTP GET of it must be answered with a status below 400
 };
 
 struct Resize {
@@ -81,16 +91,16 @@ struct Resize {
 struct Signal {
     std::string exec_id;  // empty: the container
     int number = 0;
-    bool all = false;  // every process of the cgroup
+    bool all = false;  // every process of the cgroup; of an exec: of its process group
 };
 
 // The exit is known and recorded: the shim need not linger.
 struct Forget {};
 
-using Request = std::variant<Start, Attach, Exec, Resize, Signal, Forget>;
+using Request = std::variant<Start, Attach, Exec, Resize, Signal, Forget, Probe>;
 
-// Answers Start and Exec with the process made; others leave it empty. `code` of an error of Start
-// and Exec is docker's: 125 (set-up), 126 (cannot be executed), 127 (not found).
+// Answers Start, Exec and Probe with the process made; others leave it empty. `code` of an error of
+// Start and Exec is docker's: 125 (set-up), 126 (cannot be executed), 127 (not found).
 struct Reply {
     std::uint64_t seq = 0;
     bool ok = false;
@@ -125,6 +135,8 @@ struct Exited {
 struct ExecExited {
     std::string exec_id;
     int exit_code = 0;
+    std::string output;  // what was to be captured (any bytes)
+    bool cut = false;    // there was more
 };
 // A client left by its detach keys.
 struct Detached {

@@ -5,11 +5,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 
 #include "oci/runtime_spec.hpp"
 #include "runtime/exec.hpp"
 #include "runtime/resources.hpp"
+#include "shim/probe.hpp"
 #include "shim/supervisor.hpp"
 #include "sys/file.hpp"
 #include "sys/process.hpp"
@@ -20,6 +22,7 @@ namespace coffer::shim {
 namespace {
 
 constexpr std::size_t kLargestSpec = 16U << 20U;
+constexpr std::size_t kLargestCapture = 4096;
 constexpr std::size_t kLargestFilter = 1U << 20U;
 constexpr auto kSettled = std::chrono::milliseconds(500);  // after a start, or a short run's end
 constexpr int kDefaultOomScore = 0;                        // not ours, which a child would inherit
@@ -157,30 +160,63 @@ Result<int> Supervisor::serve(const Attach& request, std::vector<sys::Fd> fds) {
     return 0;
 }
 
-Result<int> Supervisor::serve(const Exec& request, std::vector<sys::Fd> fds) {
-    Passed passed(std::move(fds));
-    TRY(passed.expect((request.has_seccomp ? 1U : 0U) + (request.client ? 1U : 0U)));
-    const sys::Fd filter = passed.next_if(request.has_seccomp);
+Result<std::string> Supervisor::check_new_exec(const std::string& exec_id) const {
     if (state_ != State::Running) return fail(Code::Conflict, "the container is not running");
-    if (request.exec_id.empty() || execs_.contains(request.exec_id)) {
-        return fail(Code::Conflict, "exec '{}' exists", request.exec_id);
+    if (exec_id.empty() || execs_.contains(exec_id)) {
+        return fail(Code::Conflict, "exec '{}' exists", exec_id);
     }
-    auto process = TRY_CONTEXT(json::decode<oci::Process>(request.process), "read process");
-    if (!process.oom_score_adj) process.oom_score_adj = kDefaultOomScore;
+    return exec_id;
+}
 
-    const std::string id = request.exec_id;
+Io::Options Supervisor::exec_streams(const std::string& id) {
     Io::Options streams;
-    streams.terminal = process.terminal;
-    streams.open_stdin = request.open_stdin;
-    streams.stdin_once = true;
-    streams.keep_output = request.client.has_value();
+    streams.seen = [this, id](std::string_view bytes) { capture_output(id, bytes); };
     streams.detached = [this, id] { control_.send(Detached{id}); };
     streams.drained = [this, id] { announce_exec(id, execs_.at(id)); };
     streams.abandoned = [this, id] {
         execs_.erase(id);
         end_if_over();
     };
+    return streams;
+}
+
+void Supervisor::capture_output(const std::string& id, std::string_view bytes) {
+    Session& session = execs_.at(id);
+    const std::size_t room = session.capture - session.captured.size();
+    session.captured += bytes.substr(0, room);
+    if (bytes.size() > room) session.cut = true;
+}
+
+Result<int> Supervisor::serve(const Probe& request, const std::vector<sys::Fd>&) {
+    const std::string id = TRY(check_new_exec(request.exec_id));
     Session session;
+    session.capture = kLargestCapture;
+    session.io = std::make_unique<Io>(reactor_, exec_streams(id));
+    const runtime::Stdio stdio = TRY(session.io->make_pipes());
+    sys::Cloned cloned = TRY(clone_probe(request, init_.pidfd.get(), stdio.out));
+    session.pid = cloned.pid;
+    session.pidfd = std::move(cloned.pidfd);
+    Session& running = execs_.emplace(id, std::move(session)).first->second;
+    TRY(running.io->begin({}));
+    return running.pid;
+}
+
+Result<int> Supervisor::serve(const Exec& request, std::vector<sys::Fd> fds) {
+    Passed passed(std::move(fds));
+    TRY(passed.expect((request.has_seccomp ? 1U : 0U) + (request.client ? 1U : 0U)));
+    const sys::Fd filter = passed.next_if(request.has_seccomp);
+    const std::string id = TRY(check_new_exec(request.exec_id));
+    auto process = TRY_CONTEXT(json::decode<oci::Process>(request.process), "read process");
+    if (!process.oom_score_adj) process.oom_score_adj = kDefaultOomScore;
+
+    Io::Options streams = exec_streams(id);
+    streams.terminal = process.terminal;
+    streams.open_stdin = request.open_stdin;
+    streams.stdin_once = true;
+    streams.keep_output = request.client.has_value() || request.capture > 0;
+    Session session;
+    session.capture =
+        static_cast<std::size_t>(std::clamp<std::int64_t>(request.capture, 0, kLargestCapture));
     session.io = std::make_unique<Io>(reactor_, std::move(streams));
     runtime::ExecOptions options;
     options.stdio = TRY(session.io->make_pipes());
@@ -208,7 +244,10 @@ Result<int> Supervisor::serve(const Resize& request, const std::vector<sys::Fd>&
 
 Result<int> Supervisor::serve(const Signal& request, const std::vector<sys::Fd>&) {
     const Session* session = TRY(find(request.exec_id));
-    if (!request.all || !cgroup_) {
+    if (request.all && !request.exec_id.empty()) {
+        // It leads its group, and is not reaped yet: the number is its own.
+        if (::kill(-session->pid, request.number) != 0) return fail_errno("signal the exec");
+    } else if (!request.all || !cgroup_) {
         TRY(sys::signals::send(session->pidfd.get(), request.number));
     } else if (request.number == SIGKILL) {
         TRY(cgroup_.kill_all());

@@ -95,7 +95,8 @@ void Supervisor::on_exit(const std::string& exec_id, Session& session, int code,
 
 void Supervisor::announce_exec(const std::string& exec_id, Session& session) {
     if (std::exchange(session.announced, true)) return;
-    control_.send(ExecExited{exec_id, session.exit_code.value_or(128 + SIGKILL)});
+    control_.send(ExecExited{exec_id, session.exit_code.value_or(128 + SIGKILL),
+                             std::exchange(session.captured, {}), session.cut});
 }
 
 void Supervisor::announce_exit() {

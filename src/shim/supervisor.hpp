@@ -33,6 +33,9 @@ class Supervisor {
         std::unique_ptr<Io> io;
         std::optional<int> exit_code;
         bool announced = false;
+        std::string captured;
+        std::size_t capture = 0;  // how much of the output, at most
+        bool cut = false;
     };
 
     Hello hello() const;
@@ -42,9 +45,13 @@ class Supervisor {
     Result<int> serve(const Exec& request, std::vector<sys::Fd> fds);
     Result<int> serve(const Resize& request, const std::vector<sys::Fd>& fds);
     Result<int> serve(const Signal& request, const std::vector<sys::Fd>& fds);
+    Result<int> serve(const Probe& request, const std::vector<sys::Fd>& fds);
     Result<int> serve(const Forget& request, const std::vector<sys::Fd>& fds);
     Result<Session*> find(const std::string& exec_id);
 
+    Result<std::string> check_new_exec(const std::string& exec_id) const;
+    Io::Options exec_streams(const std::string& id);
+    void capture_output(const std::string& id, std::string_view bytes);
     Result<void> start_container(const Start& request, std::vector<sys::Fd> fds);
     Result<void> watch_oom();
     void on_oom();

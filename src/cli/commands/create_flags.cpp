@@ -106,8 +106,11 @@ constexpr std::array kFlags = {
            {}),
     list("group-add", 0, nullptr, "Add additional groups to join"),
     text("health-cmd", 0, "Command to run to check health"),
+    text("health-http", 0, "URL to get to check health, from inside (\"http://:8080/healthz\")"),
     counted(value("duration", "health-interval", 0, &check_duration,
                   "Time between running the check (ms|s|m|h) (default 0s)")),
+    text("health-on-failure", 0,
+         "What to do once it is unhealthy (\"none\", \"kill\", \"restart\", \"stop\")"),
     counted(value("int", "health-retries", 0, &check_int,
                   "Consecutive failures needed to report unhealthy")),
     counted(
@@ -116,6 +119,7 @@ constexpr std::array kFlags = {
     counted(value("duration", "health-start-period", 0, &check_duration,
                   "Start period for the container to initialize before starting health-retries "
                   "countdown (ms|s|m|h) (default 0s)")),
+    text("health-tcp", 0, "Port to connect to to check health, from inside (\"5432\")"),
     counted(value("duration", "health-timeout", 0, &check_duration,
                   "Maximum time to allow one check to run (ms|s|m|h) (default 0s)")),
     toggle("help", 0, "Print usage"),

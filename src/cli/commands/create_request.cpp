@@ -41,10 +41,22 @@ Result<json::Value> ports_set(const Values& flags) {
 }
 
 Result<json::Value> healthcheck(const Values& flags) {
+    const std::vector<std::pair<std::string, json::Array>> tests = {
+        {"health-cmd", {"CMD-SHELL", flags.text("health-cmd")}},
+        {"health-http", {"HTTP", flags.text("health-http")}},
+        {"health-tcp", {"TCP", flags.text("health-tcp")}},
+    };
+    const auto given = std::count_if(tests.begin(), tests.end(), [&](const auto& test) {
+        return !flags.text(test.first).empty();
+    });
+    if (given > 1) {
+        return fail(Code::InvalidArgument,
+                    "--health-cmd, --health-http and --health-tcp exclude each other");
+    }
     const bool has_settings =
-        !flags.text("health-cmd").empty() || flags.number("health-interval") != 0 ||
-        flags.number("health-timeout") != 0 || flags.number("health-start-period") != 0 ||
-        flags.number("health-retries") != 0 || flags.number("health-start-interval") != 0;
+        given != 0 || flags.number("health-interval") != 0 || flags.number("health-timeout") != 0 ||
+        flags.number("health-start-period") != 0 || flags.number("health-retries") != 0 ||
+        flags.number("health-start-interval") != 0;
     if (flags.is_set("no-healthcheck")) {
         if (has_settings) {
             return fail(Code::InvalidArgument,
@@ -54,8 +66,8 @@ Result<json::Value> healthcheck(const Values& flags) {
     }
     if (!has_settings) return json::Value();
     json::Value out{json::Object{}};
-    if (const std::string command = flags.text("health-cmd"); !command.empty()) {
-        out.set("Test", json::Array{"CMD-SHELL", command});
+    for (const auto& [flag, test] : tests) {
+        if (!flags.text(flag).empty()) out.set("Test", test);
     }
     struct Setting {
         std::string_view flag;
@@ -176,6 +188,9 @@ Result<CreateRequest> build_create_request(const Values& flags,
         }
     }
     for (std::string& label : flags.list("label")) labels.push_back(std::move(label));
+    if (const std::string action = flags.text("health-on-failure"); !action.empty()) {
+        labels.push_back("coffer.health.on-failure=" + action);
+    }
 
     json::Value entrypoint;
     if (flags.given("entrypoint")) entrypoint = json::Array{flags.text("entrypoint")};
