@@ -217,12 +217,20 @@ Result<int> ps_command(const Containers& containers, const Words& words) {
     return 0;
 }
 
+Result<int> checkpoint_command(const Containers&, const Words&) {
+    return fail(Code::NotImplemented, "checkpoint is not supported: there is no use of CRIU");
+}
+Result<int> restore_command(const Containers&, const Words&) {
+    return fail(Code::NotImplemented, "restore is not supported: there is no use of CRIU");
+}
+
 struct Command {
     std::string_view name;
     Result<int> (*run)(const Containers&, const Words&);
     std::string_view help;
 };
 constexpr Command kCommands[] = {
+    {"checkpoint", checkpoint_command, "not supported"},
     {"create", create_command, "create a container, without starting it"},
     {"delete", delete_command, "delete a container that has stopped, or with --force any"},
     {"events", events_command,
@@ -233,6 +241,7 @@ constexpr Command kCommands[] = {
     {"list", list_command, "list the containers below --root"},
     {"pause", pause_command, "freeze all processes of a container"},
     {"ps", ps_command, "show the processes of a container"},
+    {"restore", restore_command, "not supported"},
     {"resume", resume_command, "let a paused container run on"},
     {"run", run_in_front_or_not, "create and start a container, and wait for it"},
     {"spec", spec_command, "write a config.json to begin with"},
