@@ -15,15 +15,15 @@ RANKS = [
     {"base"},
     {"sys", "json"},
     {"http", "archive", "oci", "api"},
-    {"runtime", "store", "network", "volume", "logs", "security", "registry"},
+    {"runtime", "store", "network", "volume", "logs", "logger", "security", "registry"},
     {"shim", "files"},
     {"engine"},
     {"build", "swarm"},
     {"daemon", "cli"},
 ]
-SAME_RANK_ALLOWED = {("registry", "store")}
+SAME_RANK_ALLOWED = {("registry", "store"), ("logger", "logs")}
 # Profiles are judged by the filters that they become.
-ALLOWED_IN_TESTS = {("security", "runtime")}
+ALLOWED_IN_TESTS = {("security", "runtime"), ("shim", "logger")}
 # Headers without a dot are C++'s; these are C's, POSIX's and Linux's.
 SYSTEM = re.compile(r"^((sys|linux|net|netinet|netpacket|arpa|asm)/[\w./-]+\.h|[a-z_]+|"
                     r"(dirent|dlfcn|elf|endian|errno|fcntl|fnmatch|glob|grp|ifaddrs|limits|link|mntent|netdb|"

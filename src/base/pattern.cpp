@@ -40,6 +40,10 @@ struct Pattern::Compiled {
 Pattern::Pattern(std::string text)
     : text_(std::move(text)), compiled_(std::make_shared<const Compiled>(text_)) {}
 
+bool Pattern::is_valid() const {
+    return compiled_->valid;
+}
+
 bool Pattern::found_in(const std::string& text) const {
     if (text == text_) return true;
     return compiled_->valid && ::regexec(&compiled_->regex, text.c_str(), 0, nullptr, 0) == 0;

@@ -11,6 +11,7 @@ class Pattern {
   public:
     // What is no regular expression is found only where it is the whole text.
     explicit Pattern(std::string text);
+    bool is_valid() const;
     bool found_in(const std::string& text) const;
 
   private:

@@ -5,6 +5,7 @@
 
 #include "http/address.hpp"
 #include "json/value.hpp"
+#include "logs/options.hpp"
 #include "sys/file.hpp"
 
 namespace coffer::daemon {
@@ -69,6 +70,12 @@ Result<void> set_security_level(Config& config, const std::string& value) {
     config.security_level = value;
     return {};
 }
+Result<void> add_log_opt(Config& config, const std::string& value) {
+    const auto sides = cut(value, "=");
+    if (!sides) return fail(Code::InvalidArgument, "bad format for log-opt: {}", value);
+    config.log_opts[std::string(sides->first)] = sides->second;
+    return {};
+}
 Result<void> add_host(Config& config, const std::string& value) {
     TRY(parse_host(value, true));
     config.hosts.push_back(value);
@@ -108,8 +115,13 @@ constexpr Option kOptions[] = {
     {"insecure-registry", "insecure-registries", 0, Kind::List, "list",
      "Registries that may be reached without verified TLS: HOST[:PORT] or a CIDR block",
      &add_to<&Config::insecure_registries>},
+    {"log-driver", "log-driver", 0, Kind::Text, "string",
+     "Log driver of containers that ask for none (default \"json-file\")",
+     &set_text<&Config::log_driver>},
     {"log-level", "log-level", 'l', Kind::Text, "string",
      "What to log: debug, info, warn, error or fatal (default \"info\")", &set_log_level},
+    {"log-opt", "log-opts", 0, Kind::List, "map", "Options of that log driver: max-size=50m",
+     &add_log_opt},
     {"pidfile", "pidfile", 'p', Kind::Text, "string", "File to write the process id to",
      &set_text<&Config::pidfile>},
     {"security-level", "security-level", 0, Kind::Text, "string",
@@ -231,6 +243,18 @@ Result<std::vector<std::string>> texts_of(const Option& option, const json::Valu
     if (value.if_string() != nullptr && option.kind == Kind::Text) {
         return std::vector<std::string>{*value.if_string()};
     }
+    if (value.is_object() && option.name == "log-opt") {
+        std::vector<std::string> texts;
+        for (const json::Member& member : *value.if_object()) {
+            const std::string* text = member.value.if_string();
+            if (text == nullptr) {
+                return fail(Code::InvalidArgument, "{}.{}: expected a string, got {}", option.key,
+                            member.key, json::kind_name(member.value.kind()));
+            }
+            texts.push_back(member.key + "=" + *text);
+        }
+        return texts;
+    }
     const json::Array* list = value.if_array();
     if (list == nullptr || option.kind != Kind::List) {
         return fail(Code::InvalidArgument, "{}: unexpected {}", option.key,
@@ -326,6 +350,7 @@ Result<Config> load_config(std::span<const std::string> arguments) {
     // Only --tlsverify reads the authority, so that its default file need not exist.
     if (!config.tls_verify) config.tls_files.ca.clear();
     TRY(check_hosts(config));
+    TRY(logs::check_options(config.log_driver, config.log_opts));
     return config;
 }
 

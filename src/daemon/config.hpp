@@ -2,6 +2,7 @@
 // cofferd's configuration: flags with dockerd's names, and the same keys in a JSON file. One table
 // feeds the parser, --help and the file. Plain data and pure functions.
 
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -28,6 +29,8 @@ struct Config {
     std::vector<std::string> insecure_registries;
     std::string log_level = "info";
     std::string security_level = "standard";
+    std::string log_driver = "json-file";
+    std::map<std::string, std::string> log_opts;
     bool debug = false;
     bool tls = false;
     bool tls_verify = false;

@@ -86,6 +86,8 @@ Result<engine::EngineOptions> engine_options(const Config& config) {
     options.network.icc = config.security() == security::Level::Compat;
     options.registry.insecure_registries = config.insecure_registries;
     options.level = config.security();
+    options.log_driver = config.log_driver;
+    options.log_options = config.log_opts;
     return options;
 }
 

@@ -7,6 +7,7 @@
 #include "engine/containers_impl.hpp"
 #include "engine/health.hpp"
 #include "engine/images.hpp"
+#include "engine/logging.hpp"
 #include "engine/mounts.hpp"
 #include "engine/names.hpp"
 #include "network/networks.hpp"
@@ -89,9 +90,6 @@ Result<void> refuse_unsupported(const api::HostConfig& host) {
         return not_yet("--userns " + host.userns_mode);
     if (!is_default(host.runtime, {"", "coffer"})) {
         return fail(Code::InvalidArgument, "unknown or invalid runtime name: {}", host.runtime);
-    }
-    if (!is_default(host.log_config.type, {"", "json-file", "none"})) {
-        return not_yet("log driver " + host.log_config.type);
     }
     if (!host.volumes_from.empty()) return not_yet("--volumes-from");
     if (!host.storage_opt.empty()) return not_yet("--storage-opt");
@@ -282,7 +280,7 @@ Result<Record> Containers::Impl::new_record(const std::string& name,
     if (config.hostname.empty() && !host.network_mode.starts_with(prefix)) {
         config.hostname = record.id.substr(0, 12);
     }
-    if (host.log_config.type.empty()) host.log_config.type = "json-file";
+    TRY(settle_log_config(core.settings, caller, host.log_config));
     if (host.shm_size == 0) host.shm_size = 64 << 20;
     if (host.ipc_mode.empty()) host.ipc_mode = "private";
     if (host.cgroupns_mode.empty()) host.cgroupns_mode = "private";

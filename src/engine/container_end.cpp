@@ -84,6 +84,8 @@ void Containers::Impl::on_shim(const std::shared_ptr<Container>& container,
         if (exec_ended) exec_ended(exec->exec_id, exec->exit_code);
     } else if (const auto* detached = std::get_if<shim::Detached>(message)) {
         publish_event(*container->record(), detached->exec_id.empty() ? "detach" : "exec_detach");
+    } else if (const auto* notice = std::get_if<shim::LogNotice>(message)) {
+        LOG_WARN("log of container {}: {}", container->id(), notice->text);
     } else if (std::holds_alternative<shim::Oom>(*message)) {
         publish_event(*container->record(), "oom");
     }

@@ -6,6 +6,7 @@
 #include "base/log.hpp"
 #include "base/rollback.hpp"
 #include "engine/containers_impl.hpp"
+#include "engine/logging.hpp"
 #include "network/networks.hpp"
 #include "network/sandbox.hpp"
 #include "oci/runtime_spec.hpp"
@@ -20,23 +21,13 @@ namespace coffer::engine {
 
 namespace {
 
-shim::LogFile log_file(const Record& record, const std::string& path) {
-    shim::LogFile log;
-    if (record.host_config.log_config.type == "none") return log;
-    log.path = path;
-    const auto& options = record.host_config.log_config.config;
-    const auto size = options.find("max-size");
-    if (size != options.end()) log.max_size = parse_bytes(size->second).value_or(log.max_size);
-    const auto files = options.find("max-file");
-    if (files != options.end()) log.max_files = parse_int(files->second).value_or(log.max_files);
-    return log;
-}
-
 // The words clients look for; docker's CLI turns them into its exit status.
 Failure start_failure(const shim::Reply& reply) {
     const Code code =
         reply.code == 126 || reply.code == 127 ? Code::InvalidArgument : Code::Internal;
-    return fail(code, "failed to create task for container: unable to start container process: {}",
+    constexpr std::string_view kLog = "failed to initialize logging driver";
+    return fail(code, "failed to create task for container: {}{}",
+                reply.message.starts_with(kLog) ? "" : "unable to start container process: ",
                 reply.message);
 }
 
@@ -152,7 +143,11 @@ Result<void> Containers::Impl::run(const std::shared_ptr<Container>& container,
     request.upper_dir = folder(record);
     request.user = record.config.user;
     request.groups = record.host_config.group_add;
-    request.log = log_file(record, log_path(record));
+    request.log = TRY_CONTEXT(log_setup(core.settings, record, folder(record)),
+                              "failed to create task for container");
+    if (request.log.is_local) {
+        TRY(sys::make_dirs(request.log.path.substr(0, request.log.path.rfind('/')), 0700));
+    }
     request.open_stdin = record.config.open_stdin;
     request.stdin_once = record.config.stdin_once;
     std::vector<int> fds = {sandbox.userns.get()};

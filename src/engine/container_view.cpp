@@ -5,6 +5,7 @@
 
 #include "engine/containers_impl.hpp"
 #include "engine/images.hpp"
+#include "engine/logging.hpp"
 #include "network/networks.hpp"
 #include "store/store.hpp"
 #include "sys/cgroup.hpp"
@@ -167,7 +168,9 @@ api::ContainerInspect Containers::Impl::inspect(const Record& record) const {
     view.resolv_conf_path = files + "/resolv.conf";
     view.hostname_path = files + "/hostname";
     view.hosts_path = files + "/hosts";
-    if (record.host_config.log_config.type != "none") view.log_path = log_path(record);
+    if (record.host_config.log_config.type == "json-file") {
+        if (const auto place = log_place(record, files)) view.log_path = place->path;
+    }
     view.name = "/" + record.name;
     view.restart_count = record.restart_count;
     view.driver = "overlay2";

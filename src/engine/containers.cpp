@@ -8,6 +8,7 @@
 #include "base/log.hpp"
 #include "engine/containers_impl.hpp"
 #include "engine/events.hpp"
+#include "engine/logging.hpp"
 #include "engine/names.hpp"
 #include "store/store.hpp"
 #include "sys/cgroup.hpp"
@@ -67,10 +68,6 @@ std::string Containers::Impl::folder(const Record& record) const {
 
 std::string Containers::Impl::bundle(const Record& record) const {
     return format("{}/containers/{}", core.settings.exec_root, record.id);
-}
-
-std::string Containers::Impl::log_path(const Record& record) const {
-    return format("{}/{}-json.log", folder(record), record.id);
 }
 
 Result<int> parse_signal(const std::string& text) {
@@ -269,21 +266,21 @@ Result<bool> Containers::has_tty(const std::string& name) const {
 
 Result<void> Containers::read_logs(const std::string& name, const LogOptions& options,
                                    const Cancel& interrupted,
-                                   const std::function<bool(const logs::Record&)>& each) const {
+                                   const std::function<bool(const logger::Record&)>& each) const {
     const auto container = TRY(impl_->find(name));
     const auto record = container->record();
-    if (record->host_config.log_config.type == "none") {
-        return fail(Code::NotImplemented, "configured logging driver does not support reading");
-    }
+    const logs::Place place = TRY(log_place(*record, impl_->folder(*record)));
     // Held while we read, so that its descriptor stays open.
     const auto ended = container->run_ended();
-    logs::ReadOptions read = options.read;
+    logger::ReadOptions read = options.read;
     read.want_stdout = options.stdout_wanted;
     read.want_stderr = options.stderr_wanted;
     if (!record->is_running()) read.follow = false;
     read.stopped_fd = ended->fd();
     read.cancel_fd = interrupted.fd();
-    return logs::read(impl_->log_path(*record), read, each);
+    read.attributes = log_attributes(*record);
+    return logger::read({place.path, place.is_local ? logs::Format::Local : logs::Format::Json},
+                        read, each);
 }
 
 std::vector<Containers::ImageUse> Containers::users_of_image(const std::string& image_id) const {

@@ -12,7 +12,7 @@
 #include "api/container.hpp"
 #include "base/sync.hpp"
 #include "engine/filters.hpp"
-#include "logs/json_file.hpp"
+#include "logger/reader.hpp"
 #include "sys/fd.hpp"
 
 namespace coffer::engine {
@@ -60,7 +60,7 @@ struct AttachTicket {
 struct LogOptions {
     bool stdout_wanted = false;
     bool stderr_wanted = false;
-    logs::ReadOptions read;  // follow, tail, since, until
+    logger::ReadOptions read;  // follow, tail, since, until
 };
 
 struct StopOptions {
@@ -137,7 +137,7 @@ class Containers {
     Result<bool> has_tty(const std::string& name) const;
     Result<void> read_logs(const std::string& name, const LogOptions& options,
                            const Cancel& interrupted,
-                           const std::function<bool(const logs::Record&)>& each) const;
+                           const std::function<bool(const logger::Record&)>& each) const;
 
     // Ids of containers that use an image, for the image store's conflict checks.
     struct ImageUse {

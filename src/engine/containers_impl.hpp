@@ -45,7 +45,6 @@ struct Containers::Impl {
                        std::map<std::string, std::string> attributes = {}) const;
     std::string folder(const Record& record) const;  // <data-root>/containers/<id>
     std::string bundle(const Record& record) const;  // <exec-root>/containers/<id>
-    std::string log_path(const Record& record) const;
 
     // container_create.cpp
     Result<Record> new_record(const std::string& name, const api::ContainerCreateRequest& request,

@@ -2,6 +2,7 @@
 // Core: the services that the engine's objects share. Made once by the composition root; every
 // member is safe from any thread and outlives the engine's objects.
 
+#include <map>
 #include <string>
 
 #include "security/profiles.hpp"
@@ -32,6 +33,10 @@ struct Settings {
     std::string exec_root;      // bundles, sockets and exit records of running containers
     std::string cgroup_parent;  // "/coffer"
     security::Level level = security::Level::Standard;
+    // Of containers that ask for none, and for those that ask for the same driver.
+    std::string log_driver = "json-file";
+    std::map<std::string, std::string> log_options;
+    std::string log_program;  // coffer-logger
 };
 
 struct Core {

@@ -132,7 +132,10 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
         std::make_unique<Images>(*impl->store, impl->events, std::move(options.registry), users);
     Settings settings{.exec_root = options.exec_root,
                       .cgroup_parent = cgroup_parent(options.data_root),
-                      .level = options.level};
+                      .level = options.level,
+                      .log_driver = options.log_driver,
+                      .log_options = options.log_options,
+                      .log_program = options.programs + "/coffer-logger"};
     impl->core.reset(new Core{std::move(settings), *impl->store, *impl->networks, *impl->sandboxes,
                               *impl->volumes, impl->events, *impl->images, *impl->shims,
                               *impl->workers, *impl->timers});

@@ -25,11 +25,13 @@ class System;
 struct EngineOptions {
     std::string data_root;
     std::string exec_root;
-    // Folder with coffer-shim, coffer-unpack and coffer-files.
+    // Folder with coffer-shim, coffer-unpack, coffer-logger and coffer-files.
     std::string programs;
     network::Config network;
     registry::Config registry;
     security::Level level = security::Level::Standard;
+    std::string log_driver = "json-file";
+    std::map<std::string, std::string> log_options;
 };
 
 class Engine {

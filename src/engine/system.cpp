@@ -9,6 +9,7 @@
 #include "engine/events.hpp"
 #include "engine/images.hpp"
 #include "engine/volume_view.hpp"
+#include "logs/options.hpp"
 #include "store/store.hpp"
 #include "sys/cgroup.hpp"
 #include "sys/file.hpp"
@@ -92,7 +93,7 @@ Result<api::Info> System::info() const {
     info.driver_status = {{"Id-mapped layers", "true"}};
     info.plugins.volume = {"local"};
     info.plugins.network = {"bridge", "host", "null"};
-    info.plugins.log = {"json-file", "none"};
+    info.plugins.log = logs::driver_names();
     info.memory_limit = cgroups.has("memory");
     info.swap_limit = cgroups.has("memory");
     info.cpu_cfs_period = cgroups.has("cpu");
@@ -103,7 +104,7 @@ Result<api::Info> System::info() const {
     info.oom_kill_disable = cgroups.version == 1;
     info.ipv4_forwarding = forwarding();
     info.system_time = to_rfc3339(now());
-    info.logging_driver = "json-file";
+    info.logging_driver = core_->settings.log_driver;
     info.cgroup_driver = "cgroupfs";
     info.cgroup_version = std::to_string(cgroups.version);
     info.kernel_version = names.release;

@@ -29,10 +29,11 @@ std::array<char, 8> frame_header(Source source, std::size_t length) {
 
 }  // namespace
 
-ClientStream::ClientStream(sys::Reactor& reactor, sys::Fd socket, const Client& client,
-                           bool terminal, DetachKeys keys, Events events)
+ClientStream::ClientStream(sys::Reactor& reactor, sys::Fd socket, sys::Fd gate,
+                           const Client& client, bool terminal, DetachKeys keys, Events events)
     : reactor_(reactor),
       socket_(std::move(socket)),
+      gate_(std::move(gate)),
       client_(client),
       terminal_(terminal),
       keys_(std::move(keys)),
@@ -46,6 +47,9 @@ ClientStream::~ClientStream() {
 Result<void> ClientStream::watch() {
     TRY(reactor_.add(socket_.get(), input_open_ ? sys::kReadable : 0U,
                      [this](std::uint32_t ready) { on_ready(ready); }));
+    if (gate_) {
+        TRY(reactor_.add(gate_.get(), sys::kReadable, [this](std::uint32_t) { open_gate(); }));
+    }
     const std::string early = std::exchange(client_.early, {});
     if (input_open_ && !early.empty()) take_input(early);
     return {};
@@ -55,9 +59,9 @@ void ClientStream::send(Source source, std::string_view bytes) {
     if (!socket_ || finishing_ || bytes.empty()) return;
     if (source == Source::Stdout ? !client_.use_stdout : !client_.use_stderr) return;
     const std::array<char, 8> header = frame_header(source, bytes.size());
-    const std::size_t header_size = terminal_ ? 0 : header.size();
+    const std::size_t header_size = terminal_ || client_.raw ? 0 : header.size();
     std::size_t done = 0;
-    if (queue_.empty()) {
+    if (queue_.empty() && !gate_) {
         std::array<iovec, 2> parts{{{const_cast<char*>(header.data()), header_size},
                                     {const_cast<char*>(bytes.data()), bytes.size()}}};
         msghdr message{};
@@ -80,7 +84,7 @@ void ClientStream::hold_input(bool held) {
 void ClientStream::finish() {
     if (!socket_ || finishing_) return;
     finishing_ = true;
-    if (queue_.empty()) return close();
+    if (queue_.empty() && !gate_) return close();
     linger_ = reactor_.after(kLinger, [this] { close(); });
     update_interest();
 }
@@ -91,6 +95,12 @@ void ClientStream::on_ready(std::uint32_t ready) {
     const bool hung_up = (ready & sys::kHangUp) != 0;
     if (input_open_ && ((ready & sys::kReadable) != 0 || hung_up)) read_input(hung_up);
     if (hung_up && socket_) close();
+}
+
+void ClientStream::open_gate() {
+    reactor_.remove(gate_.get());
+    gate_.reset();
+    write_queue();
 }
 
 // A client that has hung up leaves what it had sent: no more than a socket buffer.
@@ -144,7 +154,7 @@ void ClientStream::update_interest() {
     if (!socket_) return;
     const std::uint32_t interest =
         (input_open_ && !input_held_ && !finishing_ ? sys::kReadable : 0U) |
-        (queue_.empty() ? 0U : sys::kWritable);
+        (queue_.empty() || gate_ ? 0U : sys::kWritable);
     ignore(reactor_.change(socket_.get(), interest), "it is watched");
 }
 
@@ -159,6 +169,8 @@ void ClientStream::close() {
 
 void ClientStream::disconnect() {
     reactor_.cancel(linger_);
+    if (gate_) reactor_.remove(gate_.get());
+    gate_.reset();
     if (!socket_) return;
     reactor_.remove(socket_.get());
     // A unix socket that is closed with unread input resets its peer, who then misses our last

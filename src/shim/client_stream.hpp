@@ -27,8 +27,9 @@ class ClientStream {
         std::function<void()> gone;      // may destroy this object later, not at once
     };
 
-    ClientStream(sys::Reactor& reactor, sys::Fd socket, const Client& client, bool terminal,
-                 DetachKeys keys, Events events);
+    // `gate`: see Client.gated.
+    ClientStream(sys::Reactor& reactor, sys::Fd socket, sys::Fd gate, const Client& client,
+                 bool terminal, DetachKeys keys, Events events);
     ~ClientStream();
     ClientStream(const ClientStream&) = delete;
     ClientStream& operator=(const ClientStream&) = delete;
@@ -46,6 +47,7 @@ class ClientStream {
 
   private:
     void on_ready(std::uint32_t ready);
+    void open_gate();
     void read_input(bool to_the_end);
     void take_input(std::string_view bytes);
     void end_input();
@@ -56,6 +58,7 @@ class ClientStream {
 
     sys::Reactor& reactor_;
     sys::Fd socket_;
+    sys::Fd gate_;  // closed once it has opened
     Client client_;
     bool terminal_;
     DetachKeys keys_;

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 
-#include "base/log.hpp"
 #include "sys/pty.hpp"
 
 namespace coffer::shim {
@@ -16,6 +15,10 @@ namespace {
 constexpr std::size_t kBlock = 16 * 1024;
 constexpr std::size_t kFullInput = 256 * 1024;  // waiting for the program to read
 constexpr auto kDrainLimit = std::chrono::seconds(2);
+
+logs::Stream stream_of(Source source) {
+    return source == Source::Stdout ? logs::Stream::Stdout : logs::Stream::Stderr;
+}
 
 Result<void> set_nonblocking(int fd) {
     if (::fcntl(fd, F_SETFL, O_NONBLOCK) != 0) return fail_errno("set non-blocking");
@@ -74,7 +77,7 @@ Result<void> Io::begin(sys::Fd console) {
     return {};
 }
 
-Result<void> Io::attach(sys::Fd socket, const Client& client) {
+Result<void> Io::attach(sys::Fd socket, sys::Fd gate, const Client& client) {
     DetachKeys keys = TRY(DetachKeys::parse(client.detach_keys));
     Client wanted = client;
     wanted.use_stdin = wanted.use_stdin && input_fd() >= 0;
@@ -89,8 +92,8 @@ Result<void> Io::attach(sys::Fd socket, const Client& client) {
             sweep_timer_ = reactor_.after(std::chrono::milliseconds(0), [this] { sweep(); });
         }
     };
-    clients_.push_back(std::make_unique<ClientStream>(reactor_, std::move(socket), wanted,
-                                                      options_.terminal, std::move(keys),
+    clients_.push_back(std::make_unique<ClientStream>(reactor_, std::move(socket), std::move(gate),
+                                                      wanted, options_.terminal, std::move(keys),
                                                       std::move(events)));
     return clients_.back()->watch();
 }
@@ -134,38 +137,27 @@ void Io::on_output(Output& output) {
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (n <= 0) return end_output(output);
     const std::string_view bytes(block.data(), static_cast<std::size_t>(n));
-    write_log(output.source, bytes);
+    if (options_.log != nullptr) options_.log->write(stream_of(output.source), bytes);
     if (options_.seen) options_.seen(bytes);
     for (const auto& client : clients_) client->send(output.source, bytes);
     update_outputs();
-}
-
-void Io::write_log(Source source, std::string_view bytes) {
-    if (options_.log == nullptr) return;
-    const auto written = options_.log->write(
-        source == Source::Stdout ? logs::Stream::Stdout : logs::Stream::Stderr, bytes);
-    // A full disk must neither stop the program nor fill another disk with complaints.
-    if (!written && !log_failed_) LOG_WARN("container log: {}", written.error().message);
-    log_failed_ = !written;
 }
 
 void Io::end_output(Output& output) {
     if (output.watched) reactor_.remove(output.fd.get());
     output.watched = false;
     output.fd.reset();
-    if (options_.log != nullptr) {
-        ignore(options_.log->flush(output.source == Source::Stdout ? logs::Stream::Stdout
-                                                                   : logs::Stream::Stderr),
-               "reported when the log failed first");
-    }
+    if (options_.log != nullptr) options_.log->end(stream_of(output.source));
     check_drained();
 }
 
-// A client that does not read holds the program up, as a full terminal does. Not after its end:
-// what is left fits in a pipe.
+// A client that does not read holds the program up, as a full terminal does, and so does a log
+// that must not lose a line. Not after its end: what is left fits in a pipe.
 bool Io::is_held_up() const {
-    return !finished_ && std::any_of(clients_.begin(), clients_.end(),
-                                     [](const auto& client) { return client->is_full(); });
+    if (finished_) return false;
+    if (options_.log != nullptr && options_.log->is_full()) return true;
+    return std::any_of(clients_.begin(), clients_.end(),
+                       [](const auto& client) { return client->is_full(); });
 }
 
 void Io::update_outputs() {

@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include "logs/json_file.hpp"
+#include "logs/log.hpp"
 #include "runtime/create.hpp"
 #include "shim/client_stream.hpp"
 
@@ -17,9 +17,9 @@ class Io {
     struct Options {
         bool terminal = false;
         bool open_stdin = false;
-        bool stdin_once = false;      // the end of a client's input is the end of the program's
-        bool keep_output = true;      // false: nobody will ever see it, /dev/null takes it
-        logs::Writer* log = nullptr;  // borrowed
+        bool stdin_once = false;   // the end of a client's input is the end of the program's
+        bool keep_output = true;   // false: nobody will ever see it, /dev/null takes it
+        logs::Log* log = nullptr;  // borrowed
         std::function<void(std::string_view)> seen;  // all output, as it comes
         std::function<void()> detached;              // a client left by its keys
         std::function<void()> drained;               // after finish(): all output was read
@@ -37,12 +37,15 @@ class Io {
     Result<runtime::Stdio> make_pipes();
     // After the process exists: closes its ends here, takes its terminal, begins to read.
     Result<void> begin(sys::Fd console);
-    Result<void> attach(sys::Fd socket, const Client& client);
+    // `gate` goes with a gated client.
+    Result<void> attach(sys::Fd socket, sys::Fd gate, const Client& client);
     Result<void> resize(std::uint16_t rows, std::uint16_t columns);
 
     // The process has ended: reads what is left, for a limited time when others hold the pipes.
     void finish();
     bool has_clients() const { return !clients_.empty(); }
+    // The log has room again.
+    void log_has_room() { update_outputs(); }
 
   private:
     struct Output {
@@ -56,7 +59,6 @@ class Io {
     void end_output(Output& output);
     void update_outputs();
     bool is_held_up() const;
-    void write_log(Source source, std::string_view bytes);
 
     void take_input(std::string_view bytes);
     void end_input(ClientStream& client);
@@ -78,7 +80,6 @@ class Io {
     bool input_watched_ = false;
     bool finished_ = false;
     bool drained_ = false;
-    bool log_failed_ = false;
     std::uint64_t drain_limit_ = 0;
     std::uint64_t sweep_timer_ = 0;
     std::uint64_t drained_notice_ = 0;

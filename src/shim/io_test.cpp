@@ -7,6 +7,7 @@
 
 #include <csignal>
 
+#include "logger/reader.hpp"
 #include "sys/file.hpp"
 #include "sys/signal.hpp"
 
@@ -50,7 +51,9 @@ class IoTest : public testing::Test {
   protected:
     IoTest() : dir_(MUST(sys::TempDir::create())), reactor_(MUST(sys::Reactor::create())) {
         MUST(sys::signals::ignore_signal(SIGPIPE));
-        log_ = std::make_unique<logs::Writer>(MUST(logs::Writer::open({dir_.path() + "/log"})));
+        logs::Setup setup;
+        setup.path = dir_.path() + "/log";
+        log_ = MUST(logs::Log::open(reactor_, setup, {.notice = [](const std::string&) {}}));
     }
     ~IoTest() override { io_.reset(); }
     IoTest(const IoTest&) = delete;
@@ -76,7 +79,7 @@ class IoTest : public testing::Test {
     }
     sys::Fd attach(const Client& client) {
         sys::SocketPair pair = MUST(sys::make_socketpair(SOCK_STREAM));
-        MUST(io_->attach(std::move(pair.theirs), client));
+        MUST(io_->attach(std::move(pair.theirs), {}, client));
         return std::move(pair.ours);
     }
     void turn(milliseconds time = milliseconds(30)) {
@@ -92,7 +95,7 @@ class IoTest : public testing::Test {
     }
     sys::TempDir dir_;
     sys::Reactor reactor_;
-    std::unique_ptr<logs::Writer> log_;
+    std::unique_ptr<logs::Log> log_;
     std::unique_ptr<Io> io_;
     sys::Fd in_;
     sys::Fd out_;
@@ -114,7 +117,7 @@ TEST_F(IoTest, output_goes_in_frames_to_clients_and_to_the_log) {
     turn();
     EXPECT_EQ(receive(client), std::string("\1\0\0\0\0\0\0\3hi\n\2\0\0\0\0\0\0\3oh\n", 22));
     std::string logged;
-    MUST(logs::read(dir_.path() + "/log", {}, [&](const logs::Record& record) {
+    MUST(logger::read({dir_.path() + "/log"}, {}, [&](const logger::Record& record) {
         logged += record.text;
         return true;
     }));

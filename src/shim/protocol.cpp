@@ -11,13 +11,10 @@ static void describe(json::Fields& f, const Client& s) {
     f("stdin", s.use_stdin);
     f("stdout", s.use_stdout);
     f("stderr", s.use_stderr);
+    f("raw", s.raw);
+    f("gated", s.gated);
     f("detachKeys", s.detach_keys);
     f("early", s.early);  // base64 on the wire
-}
-static void describe(json::Fields& f, const LogFile& s) {
-    f("path", s.path);
-    f("maxSize", s.max_size);
-    f("maxFiles", s.max_files);
 }
 static void describe(json::Fields& f, const Start& s) {
     f("id", s.id);
@@ -64,12 +61,17 @@ static void describe(json::Fields& f, const Signal& s) {
     f("all", s.all);
 }
 static void describe(json::Fields&, const Forget&) {}
+static void describe(json::Fields& f, const LogLimits& s) {
+    f("maxSize", s.max_size);
+    f("maxFiles", s.max_files);
+}
 static void describe(json::Fields& f, const Reply& s) {
     f("seq", s.seq);
     f("ok", s.ok);
     f("code", s.code);
     f("message", s.message);
     f("pid", s.pid);
+    f("time", s.time);
 }
 static void describe(json::Fields& f, const ExitRecord& s) {
     f("exitCode", s.exit_code);
@@ -101,6 +103,9 @@ static void describe(json::Fields& f, const Detached& s) {
     f("execId", s.exec_id);
 }
 static void describe(json::Fields&, const Oom&) {}
+static void describe(json::Fields& f, const LogNotice& s) {
+    f("text", s.text);
+}
 static void describe(json::Fields& f, const NamespacesRequest& s) {
     f("base", s.base);
 }
@@ -112,10 +117,10 @@ static void describe(json::Fields& f, const NamespacesReply& s) {
 namespace {
 
 // The names of the alternatives, in the order of the variants.
-constexpr std::string_view kRequests[] = {"start",  "attach", "exec", "resize",
-                                          "signal", "forget", "probe"};
-constexpr std::string_view kFromShim[] = {"reply",      "hello",    "exited",
-                                          "execExited", "detached", "oom"};
+constexpr std::string_view kRequests[] = {"start",  "attach", "exec",  "resize",
+                                          "signal", "forget", "probe", "logLimits"};
+constexpr std::string_view kFromShim[] = {"reply",    "hello", "exited",   "execExited",
+                                          "detached", "oom",   "logNotice"};
 constexpr std::string_view kStates[] = {"empty", "running", "exited"};
 
 std::vector<Client*> clients_of(Request& request) {

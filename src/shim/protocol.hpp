@@ -19,23 +19,22 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "logs/setup.hpp"
 
 namespace coffer::shim {
 
-// A client's connection, given to the shim for good. Not a tty: output goes in stdcopy frames.
-// Half-close by the client is the end of its standard input.
+// A client's connection, given to the shim for good. Not a tty and not raw: output goes in stdcopy
+// frames. Half-close by the client is the end of its standard input.
 struct Client {
     bool use_stdin = false;
     bool use_stdout = false;
     bool use_stderr = false;
+    bool raw = false;  // no frames, even without a tty
+    // Nothing is sent before the gate, a further descriptor, is readable or its other end closed:
+    // the engine sends the log first. The Reply says the time from which on output is kept for it.
+    bool gated = false;
     std::string detach_keys;  // docker's text, "ctrl-p,ctrl-q"; empty: the default
     std::string early;        // bytes that came with the client's request (any bytes)
-};
-
-struct LogFile {
-    std::string path;                          // empty: no log is kept
-    std::int64_t max_size = 10 * 1024 * 1024;  // bytes; -1: no rotation
-    std::int64_t max_files = 3;
 };
 
 // fds: [userns] [netns] [seccomp] as flagged, then one socket for each client. No more than
@@ -46,7 +45,7 @@ struct Start {
     std::string upper_dir;                // holds diff/ and work/
     std::string user;                 // "name:group" to look up in the rootfs; empty: as the spec
     std::vector<std::string> groups;  // further groups, by name or number
-    LogFile log;
+    logs::Setup log;
     bool open_stdin = false;  // false: standard input is /dev/null (a tty always has one)
     bool stdin_once = false;  // the end of the first client's input ends the container's
     bool has_userns = false;
@@ -56,7 +55,7 @@ struct Start {
 };
 constexpr std::size_t kMaxClientsOnStart = 12;
 
-struct Attach {           // fds: the client's socket
+struct Attach {           // fds: the client's socket, and its gate
     std::string exec_id;  // empty: the container; a running exec otherwise
     Client client;
 };
@@ -97,7 +96,13 @@ struct Signal {
 // The exit is known and recorded: the shim need not linger.
 struct Forget {};
 
-using Request = std::variant<Start, Attach, Exec, Resize, Signal, Forget, Probe>;
+// Of the log's file, from now on.
+struct LogLimits {
+    std::int64_t max_size = -1;  // -1: no rotation
+    std::int64_t max_files = 1;
+};
+
+using Request = std::variant<Start, Attach, Exec, Resize, Signal, Forget, Probe, LogLimits>;
 
 // Answers Start, Exec and Probe with the process made; others leave it empty. `code` of an error of
 // Start and Exec is docker's: 125 (set-up), 126 (cannot be executed), 127 (not found).
@@ -107,6 +112,7 @@ struct Reply {
     int code = 0;
     std::string message;
     int pid = 0;
+    std::string time;  // of an Attach: RFC 3339, nanoseconds
 };
 
 struct ExitRecord {
@@ -143,8 +149,12 @@ struct Detached {
     std::string exec_id;
 };
 struct Oom {};
+// What happened to the log, for the log of the engine.
+struct LogNotice {
+    std::string text;
+};
 
-using FromShim = std::variant<Reply, Hello, Exited, ExecExited, Detached, Oom>;
+using FromShim = std::variant<Reply, Hello, Exited, ExecExited, Detached, Oom, LogNotice>;
 
 struct Envelope {
     std::uint64_t seq = 0;

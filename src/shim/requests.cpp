@@ -61,6 +61,7 @@ void Supervisor::on_request(const Envelope& envelope, std::vector<sys::Fd> fds) 
     reply.ok = done.has_value();
     if (done) {
         reply.pid = *done;
+        if (std::holds_alternative<Attach>(envelope.request)) reply.time = to_rfc3339(now());
     } else {
         reply.code = runtime::exit_status_of(done.error());
         reply.message = done.error().message;
@@ -92,6 +93,18 @@ Result<int> Supervisor::serve(const Start& request, std::vector<sys::Fd> fds) {
     return init_.pid;
 }
 
+Result<void> Supervisor::open_log(const logs::Setup& setup) {
+    if (setup.path.empty() && setup.remote.empty()) return {};
+    logs::Log::Events events;
+    events.notice = [this](const std::string& text) { control_.send(LogNotice{text}); };
+    events.room = [this] {
+        if (init_.io) init_.io->log_has_room();
+    };
+    events.drained = [this] { end_if_over(); };
+    log_ = TRY(logs::Log::open(reactor_, setup, std::move(events)));
+    return {};
+}
+
 Result<void> Supervisor::start_container(const Start& request, std::vector<sys::Fd> fds) {
     Passed passed(std::move(fds));
     TRY(passed.expect((request.has_userns ? 1U : 0U) + (request.has_netns ? 1U : 0U) +
@@ -107,10 +120,7 @@ Result<void> Supervisor::start_container(const Start& request, std::vector<sys::
     }
     const bool terminal = spec.process->terminal;
     if (!spec.process->oom_score_adj) spec.process->oom_score_adj = kDefaultOomScore;
-    if (!request.log.path.empty()) {
-        log_ = TRY(
-            logs::Writer::open({request.log.path, request.log.max_size, request.log.max_files}));
-    }
+    TRY_CONTEXT(open_log(request.log), "failed to initialize logging driver");
     if (!spec.linux->cgroups_path.empty()) {
         const sys::cgroup::Limits limits = TRY(runtime::limits_of(spec));
         cgroup_ = TRY(sys::cgroup::Cgroup::create(spec.linux->cgroups_path, limits));
@@ -120,7 +130,7 @@ Result<void> Supervisor::start_container(const Start& request, std::vector<sys::
     streams.terminal = terminal;
     streams.open_stdin = request.open_stdin;
     streams.stdin_once = request.stdin_once;
-    streams.log = log_ ? &*log_ : nullptr;
+    streams.log = log_.get();
     streams.detached = [this] { control_.send(Detached{}); };
     streams.drained = [this] { announce_exit(); };
     streams.abandoned = [this] { end_if_over(); };
@@ -143,7 +153,7 @@ Result<void> Supervisor::start_container(const Start& request, std::vector<sys::
     // Killed and reaped with the scope, until it is the container's init.
     sys::Process process(created.pid, std::move(created.pidfd));
     TRY(init_.io->begin(std::move(created.console)));
-    for (const Client& client : request.clients) TRY(init_.io->attach(passed.next(), client));
+    for (const Client& client : request.clients) TRY(init_.io->attach(passed.next(), {}, client));
     TRY(runtime::start(created));
     init_.pid = process.pid();
     init_.pidfd = process.take_pidfd();
@@ -154,9 +164,11 @@ Result<void> Supervisor::start_container(const Start& request, std::vector<sys::
 
 Result<int> Supervisor::serve(const Attach& request, std::vector<sys::Fd> fds) {
     Passed passed(std::move(fds));
-    TRY(passed.expect(1));
+    TRY(passed.expect(request.client.gated ? 2 : 1));
     const Session* session = TRY(find(request.exec_id));
-    TRY(session->io->attach(passed.next(), request.client));
+    sys::Fd socket = passed.next();
+    TRY(session->io->attach(std::move(socket), passed.next_if(request.client.gated),
+                            request.client));
     return 0;
 }
 
@@ -231,7 +243,7 @@ Result<int> Supervisor::serve(const Exec& request, std::vector<sys::Fd> fds) {
     // It runs: from here on what fails concerns its streams only.
     Session& running = execs_.emplace(id, std::move(session)).first->second;
     TRY(running.io->begin(std::move(executed.console)));
-    if (request.client) TRY(running.io->attach(passed.next(), *request.client));
+    if (request.client) TRY(running.io->attach(passed.next(), {}, *request.client));
     ::malloc_trim(0);
     return running.pid;
 }
@@ -258,6 +270,11 @@ Result<int> Supervisor::serve(const Signal& request, const std::vector<sys::Fd>&
 }
 
 Result<int> Supervisor::serve(const Forget&, const std::vector<sys::Fd>&) {
+    return 0;
+}
+
+Result<int> Supervisor::serve(const LogLimits& request, const std::vector<sys::Fd>&) {
+    if (log_) log_->set_limits(request.max_size, request.max_files);
     return 0;
 }
 

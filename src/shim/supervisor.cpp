@@ -107,7 +107,7 @@ void Supervisor::announce_exit() {
         const auto removed = cgroup_.remove();
         if (!removed) LOG_WARN("{}", removed.error().message);
     }
-    log_.reset();
+    if (log_) log_->finish();
     init_.announced = true;
     control_.send(Exited{*exit_});
     reactor_.after(kEngineLimit, [this] { forget(); });
@@ -129,7 +129,7 @@ void Supervisor::end_if_over() {
                              std::any_of(execs_.begin(), execs_.end(), [](const auto& exec) {
                                  return exec.second.io->has_clients();
                              });
-    if (!has_readers) reactor_.stop();
+    if (!has_readers && (!log_ || log_->is_drained())) reactor_.stop();
 }
 
 // ---- out of memory ----

@@ -47,11 +47,13 @@ class Supervisor {
     Result<int> serve(const Signal& request, const std::vector<sys::Fd>& fds);
     Result<int> serve(const Probe& request, const std::vector<sys::Fd>& fds);
     Result<int> serve(const Forget& request, const std::vector<sys::Fd>& fds);
+    Result<int> serve(const LogLimits& request, const std::vector<sys::Fd>& fds);
     Result<Session*> find(const std::string& exec_id);
 
     Result<std::string> check_new_exec(const std::string& exec_id) const;
     Io::Options exec_streams(const std::string& id);
     void capture_output(const std::string& id, std::string_view bytes);
+    Result<void> open_log(const logs::Setup& setup);
     Result<void> start_container(const Start& request, std::vector<sys::Fd> fds);
     Result<void> watch_oom();
     void on_oom();
@@ -67,7 +69,7 @@ class Supervisor {
     std::string bundle_;
     Control control_;
     State state_ = State::Empty;
-    std::optional<logs::Writer> log_;
+    std::unique_ptr<logs::Log> log_;
     sys::cgroup::Cgroup cgroup_;
     sys::Fd oom_events_;
     std::uint64_t oom_kills_ = 0;

@@ -84,23 +84,47 @@ Result<engine::LogOptions> log_options(const Request& request) {
     return options;
 }
 
+// url.QueryEscape of Go.
+std::string query_escape(std::string_view text) {
+    std::string out;
+    for (const std::string& word : split(text, ' ')) out += http::percent_encode(word) + "+";
+    out.pop_back();  // one "+" for each blank, which is one less than words
+    return out;
+}
+
+// "key=value,other=value", in the order of the keys.
+std::string details_of(const logs::Attributes& attributes) {
+    std::string out;
+    for (const auto& [key, value] : attributes) {
+        if (!out.empty()) out += ",";
+        out += query_escape(key) + "=" + query_escape(value);
+    }
+    return out;
+}
+
 // Sends records as they come; without follow in larger pieces.
 class LogSender {
   public:
-    LogSender(http::StreamWriter& out, bool framed, bool timestamps, bool follow)
-        : out_(out), framed_(framed), timestamps_(timestamps), follow_(follow) {}
+    struct Options {
+        bool framed = false;
+        bool timestamps = false;
+        bool details = false;
+        bool follow = false;
+    };
+    LogSender(http::StreamWriter& out, const Options& options) : out_(out), options_(options) {}
 
-    bool send(const coffer::logs::Record& record) {
-        std::string text = timestamps_ ? to_rfc3339(record.time) + " " : std::string();
+    bool send(const logger::Record& record) {
+        std::string text = options_.timestamps ? to_rfc3339(record.time) + " " : std::string();
+        if (options_.details) text += details_of(record.attributes) + " ";
         text += record.text;
-        if (framed_) {
-            const bool is_stdout = record.stream == coffer::logs::Stream::Stdout;
+        if (options_.framed) {
+            const bool is_stdout = record.stream == logs::Stream::Stdout;
             http::append_frames(
                 pending_, is_stdout ? http::FrameType::Stdout : http::FrameType::Stderr, text);
         } else {
             pending_ += text;
         }
-        return (!follow_ && pending_.size() < kPiece) || flush();
+        return (!options_.follow && pending_.size() < kPiece) || flush();
     }
     bool flush() {
         const std::string bytes = std::exchange(pending_, {});
@@ -110,23 +134,24 @@ class LogSender {
   private:
     static constexpr std::size_t kPiece = 64 * 1024;
     http::StreamWriter& out_;
-    bool framed_;
-    bool timestamps_;
-    bool follow_;
+    Options options_;
     std::string pending_;
 };
 
 Result<http::Reply> logs(Context& context, const Request& request) {
     const engine::LogOptions options = TRY(log_options(request));
     const bool tty = TRY(context.containers.has_tty(request.name()));
+    const LogSender::Options how{.framed = !tty,
+                                 .timestamps = request.flag("timestamps"),
+                                 .details = request.flag("details"),
+                                 .follow = options.read.follow};
     return http::Reply::stream(
         200, stream_type(tty, request.version()),
         [&containers = context.containers, &http_request = request.http(), name = request.name(),
-         options, tty,
-         timestamps = request.flag("timestamps")](http::StreamWriter& out) -> Result<void> {
+         options, how](http::StreamWriter& out) -> Result<void> {
             // A follower of a silent container must not hang without a head.
             if (options.read.follow) TRY(out.begin());
-            LogSender sender(out, !tty, timestamps, options.read.follow);
+            LogSender sender(out, how);
             TRY(containers.read_logs(name, options, http_request.hangup(),
                                      [&](const auto& record) { return sender.send(record); }));
             sender.flush();

@@ -1,33 +1,60 @@
-#include "logs/json_file.hpp"
-
 #include <gmock/gmock.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <thread>
 
+#include "logger/reader.hpp"
+#include "logs/cutter.hpp"
+#include "logs/file.hpp"
 #include "sys/file.hpp"
 
-namespace coffer::logs {
+namespace coffer::logger {
 namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::StartsWith;
 
+// Output to a file, as the shim writes it.
+class Writer {
+  public:
+    static Result<Writer> open(logs::FileOptions options) {
+        return Writer(TRY(logs::FileWriter::open(std::move(options))));
+    }
+    Result<void> write(logs::Stream stream, std::string_view bytes) {
+        Result<void> first;
+        cutter_.feed(stream, bytes, [&](const logs::Message& message) {
+            auto added = file_.append(message);
+            if (first) first = std::move(added);
+        });
+        return first ? file_.commit() : first;
+    }
+    Result<void> flush(logs::Stream stream) {
+        cutter_.end(stream, [&](const logs::Message& message) { MUST(file_.append(message)); });
+        return file_.commit();
+    }
+    logs::FileWriter& file() { return file_; }
+
+  private:
+    explicit Writer(logs::FileWriter file) : file_(std::move(file)) {}
+    logs::Cutter cutter_;
+    logs::FileWriter file_;
+};
+
 class JsonFile : public testing::Test {
   protected:
     JsonFile() : dir_(MUST(sys::TempDir::create())), path_(dir_.path() + "/c-json.log") {}
 
     Writer writer(std::int64_t max_size = -1, std::int64_t max_files = 3) const {
-        return MUST(Writer::open({path_, max_size, max_files}));
+        return MUST(Writer::open({path_, logs::Format::Json, max_size, max_files}));
     }
     std::string text(const std::string& suffix = {}) const {
         return MUST(sys::read_file(path_ + suffix));
     }
     std::vector<std::string> read(const ReadOptions& options = {}) const {
         std::vector<std::string> out;
-        MUST(logs::read(path_, options, [&](const Record& record) {
+        MUST(logger::read({path_}, options, [&](const Record& record) {
             out.emplace_back(record.text);
             return true;
         }));
@@ -51,7 +78,7 @@ class JsonFile : public testing::Test {
 
 TEST_F(JsonFile, a_record_is_docker_s_line) {
     Writer log = writer();
-    ASSERT_TRUE(log.write(Stream::Stderr, "a \"b\" \\ \t\x01<&>\r\n"));
+    ASSERT_TRUE(log.write(logs::Stream::Stderr, "a \"b\" \\ \t\x01<&>\r\n"));
     EXPECT_THAT(text(), StartsWith("{\"log\":\"a \\\"b\\\" \\\\ \\t\\u0001\\u003c\\u0026\\u003e\\r"
                                    "\\n\",\"stream\":\"stderr\",\"time\":\"20"));
     EXPECT_EQ(text().substr(text().size() - 4), "Z\"}\n");
@@ -60,24 +87,24 @@ TEST_F(JsonFile, a_record_is_docker_s_line) {
 
 TEST_F(JsonFile, a_line_in_pieces_is_one_record_and_streams_do_not_mix) {
     Writer log = writer();
-    ASSERT_TRUE(log.write(Stream::Stdout, "one "));
-    ASSERT_TRUE(log.write(Stream::Stderr, "err\n"));
-    ASSERT_TRUE(log.write(Stream::Stdout, "line\nnext\nrest"));
+    ASSERT_TRUE(log.write(logs::Stream::Stdout, "one "));
+    ASSERT_TRUE(log.write(logs::Stream::Stderr, "err\n"));
+    ASSERT_TRUE(log.write(logs::Stream::Stdout, "line\nnext\nrest"));
     EXPECT_THAT(read(), ElementsAre("err\n", "one line\n", "next\n"));
-    ASSERT_TRUE(log.flush(Stream::Stdout));
-    ASSERT_TRUE(log.flush(Stream::Stderr));
-    EXPECT_EQ(read().back(), "rest\n");
+    ASSERT_TRUE(log.flush(logs::Stream::Stdout));
+    ASSERT_TRUE(log.flush(logs::Stream::Stderr));
+    EXPECT_EQ(read().back(), "rest") << "no newline came";
     EXPECT_EQ(read({.want_stdout = false}).size(), 1U);
 }
 
 TEST_F(JsonFile, invalid_text_is_replaced) {
     Writer log = writer();
     for (const char* bad : {"\xff", "\xc0\xaf", "\xed\xa0\x80", "\xf5\x80\x80\x80", "\xe2\x82"}) {
-        ASSERT_TRUE(log.write(Stream::Stdout, std::string(bad) + "\n"));
+        ASSERT_TRUE(log.write(logs::Stream::Stdout, std::string(bad) + "\n"));
         EXPECT_THAT(read().back(), StartsWith("\xEF\xBF\xBD")) << bad;
         EXPECT_TRUE(is_utf8(text()));
     }
-    ASSERT_TRUE(log.write(Stream::Stdout, "\xE2\x82\xAC \xF0\x9F\x98\x80 \xE2\x80\xA8\n"));
+    ASSERT_TRUE(log.write(logs::Stream::Stdout, "\xE2\x82\xAC \xF0\x9F\x98\x80 \xE2\x80\xA8\n"));
     EXPECT_EQ(read().back(), "\xE2\x82\xAC \xF0\x9F\x98\x80 \xE2\x80\xA8\n");
     EXPECT_THAT(text(), HasSubstr("\\u2028"));
 }
@@ -85,7 +112,8 @@ TEST_F(JsonFile, invalid_text_is_replaced) {
 TEST_F(JsonFile, a_long_line_is_cut_at_16_kib_but_not_within_a_character) {
     Writer log = writer();
     const std::string first(16 * 1024 - 1, 'x');
-    ASSERT_TRUE(log.write(Stream::Stdout, first + "\xE2\x82\xAC" + std::string(100, 'y') + "\n"));
+    ASSERT_TRUE(
+        log.write(logs::Stream::Stdout, first + "\xE2\x82\xAC" + std::string(100, 'y') + "\n"));
     const auto records = read();
     ASSERT_EQ(records.size(), 2U);
     EXPECT_EQ(records[0], first) << "a part has no newline";
@@ -94,15 +122,16 @@ TEST_F(JsonFile, a_long_line_is_cut_at_16_kib_but_not_within_a_character) {
 
 TEST_F(JsonFile, an_endless_line_needs_bounded_memory_and_is_read_back_whole) {
     Writer log = writer();
-    for (int i = 0; i < 100; ++i) ASSERT_TRUE(log.write(Stream::Stdout, std::string(10000, 'z')));
-    ASSERT_TRUE(log.flush(Stream::Stdout));
-    EXPECT_EQ(join(read(), "").size(), 1000001U);
+    for (int i = 0; i < 100; ++i)
+        ASSERT_TRUE(log.write(logs::Stream::Stdout, std::string(10000, 'z')));
+    ASSERT_TRUE(log.flush(logs::Stream::Stdout));
+    EXPECT_EQ(join(read(), "").size(), 1000000U);
 }
 
 TEST_F(JsonFile, files_rotate_and_the_oldest_goes) {
     Writer log = writer(200, 3);
     for (int i = 0; i < 20; ++i) {
-        ASSERT_TRUE(log.write(Stream::Stdout, format("{:060}\n", i)));
+        ASSERT_TRUE(log.write(logs::Stream::Stdout, format("{:060}\n", i)));
     }
     EXPECT_TRUE(sys::exists(path_ + ".2"));
     EXPECT_FALSE(sys::exists(path_ + ".3"));
@@ -114,7 +143,7 @@ TEST_F(JsonFile, files_rotate_and_the_oldest_goes) {
 
 TEST_F(JsonFile, one_file_alone_starts_over) {
     Writer log = writer(200, 1);
-    for (int i = 0; i < 5; ++i) ASSERT_TRUE(log.write(Stream::Stdout, format("{:090}\n", i)));
+    for (int i = 0; i < 5; ++i) ASSERT_TRUE(log.write(logs::Stream::Stdout, format("{:090}\n", i)));
     EXPECT_FALSE(sys::exists(path_ + ".1"));
     EXPECT_THAT(read(), ElementsAre(format("{:090}\n", 4)));
 }
@@ -122,16 +151,16 @@ TEST_F(JsonFile, one_file_alone_starts_over) {
 TEST_F(JsonFile, a_torn_record_costs_only_itself) {
     put("", line("good", "01") + "{\"log\":\"torn");
     Writer log = writer();
-    ASSERT_TRUE(log.write(Stream::Stdout, "after\n"));
+    ASSERT_TRUE(log.write(logs::Stream::Stdout, "after\n"));
     EXPECT_THAT(read(), ElementsAre("good\n", "after\n"));
 }
 
 TEST_F(JsonFile, a_full_disk_is_an_error_and_the_writer_goes_on) {
-    Writer log = MUST(Writer::open({"/dev/full", -1, 1}));
-    const auto written = log.write(Stream::Stdout, "x\n");
+    Writer log = MUST(Writer::open({"/dev/full", logs::Format::Json, -1, 1}));
+    const auto written = log.write(logs::Stream::Stdout, "x\n");
     ASSERT_FALSE(written);
     EXPECT_EQ(written.error().sys_errno, ENOSPC);
-    EXPECT_FALSE(log.write(Stream::Stdout, "y\n")) << "nothing is kept for later";
+    EXPECT_FALSE(log.write(logs::Stream::Stdout, "y\n")) << "nothing is kept for later";
 }
 
 TEST_F(JsonFile, a_missing_log_has_no_records_and_foreign_lines_are_skipped) {
@@ -171,19 +200,19 @@ TEST_F(JsonFile, a_follower_sees_every_record_once_across_rotation) {
     std::thread producer([&] {
         Writer log = writer(20000, 900);
         for (int i = 0; i < kLines; ++i) {
-            MUST(log.write(Stream::Stdout, format("{}\n", i)));
+            MUST(log.write(logs::Stream::Stdout, format("{}\n", i)));
         }
         const std::uint64_t one = 1;
         MUST(sys::write_all(stopped.get(), {reinterpret_cast<const char*>(&one), sizeof one}));
     });
     int expected = 0;
     int wrong = 0;
-    EXPECT_TRUE(
-        logs::read(path_, {.follow = true, .stopped_fd = stopped.get()}, [&](const Record& record) {
-            if (record.text != format("{}\n", expected)) ++wrong;
-            ++expected;
-            return true;
-        }));
+    EXPECT_TRUE(logger::read({path_}, {.follow = true, .stopped_fd = stopped.get()},
+                             [&](const Record& record) {
+                                 if (record.text != format("{}\n", expected)) ++wrong;
+                                 ++expected;
+                                 return true;
+                             }));
     producer.join();
     EXPECT_EQ(expected, kLines);
     EXPECT_EQ(wrong, 0);
@@ -196,4 +225,4 @@ TEST_F(JsonFile, a_follower_gives_up_when_told) {
 }
 
 }  // namespace
-}  // namespace coffer::logs
+}  // namespace coffer::logger
