@@ -8,7 +8,6 @@
 #include "base/log.hpp"
 #include "engine/containers_impl.hpp"
 #include "engine/events.hpp"
-#include "engine/logging.hpp"
 #include "engine/names.hpp"
 #include "store/store.hpp"
 #include "sys/cgroup.hpp"
@@ -217,70 +216,6 @@ Result<void> Containers::resize(const std::string& name, unsigned height, unsign
 Failure fail_restarting(const Record& record) {
     return fail(Code::Conflict, "Container {} is restarting, wait until the container is running",
                 record.id);
-}
-
-Result<AttachTicket> Containers::prepare_attach(const std::string& name,
-                                                const AttachOptions& options) const {
-    const auto container = TRY(impl_->find(name));
-    const auto record = container->record();
-    if (record->status == "paused") {
-        return fail(Code::Conflict, "container {} is paused, unpause the container before attach",
-                    name);
-    }
-    if (record->status == "restarting") {
-        return fail(Code::Conflict,
-                    "container {} is restarting, wait until the container is running", name);
-    }
-    return AttachTicket{record->id, record->config.tty, options};
-}
-
-Result<void> Containers::attach(const AttachTicket& ticket, sys::Fd connection,
-                                const std::string& greeting, std::string early) {
-    const auto container = TRY(impl_->find(ticket.id));
-    const auto record = container->record();
-    if (!ticket.options.stream) return sys::write_all(connection.get(), greeting);
-    shim::Client client;
-    client.use_stdin = ticket.options.stdin_open && record->config.open_stdin;
-    client.use_stdout = ticket.options.stdout_open;
-    client.use_stderr = ticket.options.stderr_open;
-    client.detach_keys = ticket.options.detach_keys;
-    client.early = std::move(early);
-    impl_->publish_event(*record, "attach");
-    // The claim keeps a start from passing between the look and the hand-over.
-    const Container::Claim claim(container);
-    const auto link = container->link();
-    TRY(sys::write_all(connection.get(), greeting));
-    if (!link) {
-        container->add_pending({std::move(client), std::move(connection)});
-        return {};
-    }
-    const int fds[] = {connection.get()};
-    const auto reply = TRY(link->request(shim::Attach{.exec_id = "", .client = client}, fds));
-    if (!reply.ok) return fail(Code::Conflict, "attach: {}", reply.message);
-    return {};
-}
-
-Result<bool> Containers::has_tty(const std::string& name) const {
-    return TRY(impl_->find(name))->record()->config.tty;
-}
-
-Result<void> Containers::read_logs(const std::string& name, const LogOptions& options,
-                                   const Cancel& interrupted,
-                                   const std::function<bool(const logger::Record&)>& each) const {
-    const auto container = TRY(impl_->find(name));
-    const auto record = container->record();
-    const logs::Place place = TRY(log_place(*record, impl_->folder(*record)));
-    // Held while we read, so that its descriptor stays open.
-    const auto ended = container->run_ended();
-    logger::ReadOptions read = options.read;
-    read.want_stdout = options.stdout_wanted;
-    read.want_stderr = options.stderr_wanted;
-    if (!record->is_running()) read.follow = false;
-    read.stopped_fd = ended->fd();
-    read.cancel_fd = interrupted.fd();
-    read.attributes = log_attributes(*record);
-    return logger::read({place.path, place.is_local ? logs::Format::Local : logs::Format::Json},
-                        read, each);
 }
 
 std::vector<Containers::ImageUse> Containers::users_of_image(const std::string& image_id) const {

@@ -4,6 +4,7 @@
 // transition, never under a lock; list and inspect read snapshots.
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -47,6 +48,7 @@ struct AttachOptions {
     bool stderr_open = false;
     bool stream = false;
     bool logs = false;
+    bool raw = false;         // without frames, even without a terminal
     std::string detach_keys;  // docker's syntax; empty: the default
 };
 
@@ -132,12 +134,18 @@ class Containers {
     Result<void> attach(const AttachTicket& ticket, sys::Fd connection, const std::string& greeting,
                         std::string early);
 
-    // Whether the container has a terminal decides the framing; `each` returns false to stop.
+    // Whether the container has a terminal, which decides the framing; NotImplemented when its log
+    // cannot be read.
+    Result<bool> prepare_logs(const std::string& name) const;
+    // `each` returns false to stop.
     // `interrupted` is polled by a following reader: the client's connection.
-    Result<bool> has_tty(const std::string& name) const;
     Result<void> read_logs(const std::string& name, const LogOptions& options,
                            const Cancel& interrupted,
                            const std::function<bool(const logger::Record&)>& each) const;
+
+    // max-size and max-file of its log, from now on. InvalidArgument for any other option.
+    Result<void> set_log_limits(const std::string& name,
+                                const std::map<std::string, std::string>& options);
 
     // Ids of containers that use an image, for the image store's conflict checks.
     struct ImageUse {

@@ -26,7 +26,7 @@ Result<sys::Fd> open_regular(const std::string& path, logs::Identity& identity) 
     struct stat status {};
     if (::fstat(fd.get(), &status) != 0) return fail_errno("stat '{}'", path);
     if (!S_ISREG(status.st_mode)) return fail(Code::Internal, "'{}' is no regular file", path);
-    identity = {status.st_dev, status.st_ino};
+    identity = TRY(logs::identity_of(fd.get()));
     return fd;
 }
 

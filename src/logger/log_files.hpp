@@ -42,6 +42,9 @@ class LogFile {
     std::string ahead_;    // decoded, to be read again
 };
 
+// Makes FILE.gz of a rotated file, in its place.
+Result<void> compress_file(const std::string& path);
+
 // All files of a log, oldest first.
 Result<std::vector<LogFile>> open_all(const std::string& path);
 

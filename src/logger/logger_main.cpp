@@ -5,18 +5,16 @@
 //   coffer-logger compress FILE   makes FILE.gz of it
 
 #include <fcntl.h>
-#include <poll.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <csignal>
 #include <thread>
 
-#include "archive/compress.hpp"
 #include "base/log.hpp"
 #include "logger/driver.hpp"
-#include "logs/file.hpp"
+#include "logger/log_files.hpp"
+#include "logs/format.hpp"
 #include "sys/credentials.hpp"
 #include "sys/file.hpp"
 #include "sys/signal.hpp"
@@ -157,31 +155,6 @@ Result<void> send() {
     return deliver_all(*driver);
 }
 
-Result<void> compress(const std::string& path) {
-    const sys::Fd from = TRY(sys::open_file(path, O_RDONLY | O_NOFOLLOW));
-    struct stat status {};
-    if (::fstat(from.get(), &status) != 0) return fail_errno("stat '{}'", path);
-    const std::string temporary = path + ".gz.tmp";
-    const sys::Fd to =
-        TRY(sys::open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0640));
-    TRY(sys::write_all(to.get(), logs::gzip_mark({status.st_dev, status.st_ino})));
-    archive::GzipEncoder encoder(
-        [&](std::string_view bytes) { return sys::write_all(to.get(), bytes); });
-    archive::FdSource source(from.get());
-    for (;;) {
-        const std::string_view chunk = TRY(source.next());
-        if (chunk.empty()) break;
-        TRY(encoder.write(chunk));
-    }
-    TRY(encoder.finish());
-    // Both are there for a moment: a reader takes the plain one.
-    if (::rename(temporary.c_str(), (path + ".gz").c_str()) != 0) {
-        return fail_errno("rename '{}'", temporary);
-    }
-    if (::unlink(path.c_str()) != 0) return fail_errno("remove '{}'", path);
-    return {};
-}
-
 }  // namespace
 }  // namespace coffer::logger
 
@@ -191,7 +164,7 @@ int main(int argc, char** argv) {
         coffer::fail(coffer::Code::InvalidArgument, "usage: coffer-logger send | compress FILE");
     if (arguments.size() == 1 && arguments[0] == "send") done = coffer::logger::send();
     if (arguments.size() == 2 && arguments[0] == "compress") {
-        done = coffer::logger::compress(arguments[1]);
+        done = coffer::logger::compress_file(arguments[1]);
     }
     if (!done) {
         LOG_ERROR("coffer-logger: {}", done.error().message);

@@ -2,8 +2,11 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdio>
 #include <thread>
 
+#include "logger/log_files.hpp"
 #include "logger/reader.hpp"
 #include "logs/cutter.hpp"
 #include "logs/file.hpp"
@@ -222,6 +225,97 @@ TEST_F(JsonFile, a_follower_gives_up_when_told) {
     put("", line("1", "01"));
     const sys::Fd cancel(::eventfd(1, EFD_CLOEXEC));
     EXPECT_THAT(read({.follow = true, .cancel_fd = cancel.get()}), ElementsAre("1\n"));
+}
+
+// The same log in both formats, with all but the newest file compressed.
+class Compressed : public testing::TestWithParam<logs::Format> {
+  protected:
+    Compressed() : dir_(MUST(sys::TempDir::create())), path_(dir_.path() + "/log") {}
+
+    std::vector<std::string> read(const ReadOptions& options = {}) const {
+        std::vector<std::string> out;
+        MUST(logger::read({path_, GetParam()}, options, [&](const Record& record) {
+            out.emplace_back(trim(record.text));
+            return true;
+        }));
+        return out;
+    }
+    static std::vector<std::string> numbers(int from, int to) {
+        std::vector<std::string> out;
+        for (int i = from; i < to; ++i) out.push_back(std::to_string(i));
+        return out;
+    }
+    Writer writer(std::int64_t max_size = -1) const {
+        return MUST(Writer::open({path_, GetParam(), max_size, 900}));
+    }
+    sys::TempDir dir_;
+    std::string path_;
+};
+INSTANTIATE_TEST_SUITE_P(Formats, Compressed,
+                         testing::Values(logs::Format::Json, logs::Format::Local));
+
+TEST_P(Compressed, files_are_read_and_counted) {
+    for (int file = 0; file < 3; ++file) {
+        if (file > 0) {
+            if (file > 1) {
+                ASSERT_EQ(std::rename((path_ + ".1.gz").c_str(), (path_ + ".2.gz").c_str()), 0);
+            }
+            ASSERT_EQ(std::rename(path_.c_str(), (path_ + ".1").c_str()), 0);
+            MUST(compress_file(path_ + ".1"));
+        }
+        Writer log = writer();
+        for (int i = 0; i < 1000; ++i) {
+            MUST(log.write(logs::Stream::Stdout, format("{}\n", file * 1000 + i)));
+        }
+    }
+    ASSERT_TRUE(sys::exists(path_ + ".2.gz"));
+    EXPECT_EQ(read(), numbers(0, 3000));
+    for (const int tail : {0, 1, 999, 1000, 1001, 2500, 5000}) {
+        EXPECT_EQ(read({.tail = static_cast<std::size_t>(tail)}),
+                  numbers(std::max(0, 3000 - tail), 3000))
+            << tail;
+    }
+}
+
+TEST_P(Compressed, a_follower_keeps_its_place_while_its_file_is_compressed) {
+    const sys::Fd stopped(::eventfd(0, EFD_CLOEXEC));
+    Writer log = writer();
+    MUST(log.write(logs::Stream::Stdout, "0\n"));
+    std::vector<std::string> got;
+    const auto done = logger::read(
+        {path_, GetParam()}, {.follow = true, .stopped_fd = stopped.get()},
+        [&](const Record& record) {
+            got.emplace_back(trim(record.text));
+            const int last = std::stoi(got.back());
+            // Whole rotations happen between two records of one reader.
+            if (last % 2 == 0 && last < 40) {
+                MUST(log.write(logs::Stream::Stdout, format("{}\n", last + 1)));
+                for (int i = 20; i > 1; --i) {
+                    static_cast<void>(std::rename(format("{}.{}.gz", path_, i - 1).c_str(),
+                                                  format("{}.{}.gz", path_, i).c_str()));
+                }
+                static_cast<void>(std::rename(path_.c_str(), (path_ + ".1").c_str()));
+                MUST(compress_file(path_ + ".1"));
+                log = writer();
+                MUST(log.write(logs::Stream::Stdout, format("{}\n", last + 2)));
+            }
+            if (last == 40) {
+                const std::uint64_t one = 1;
+                MUST(sys::write_all(stopped.get(),
+                                    {reinterpret_cast<const char*>(&one), sizeof one}));
+            }
+            return true;
+        });
+    ASSERT_TRUE(done);
+    EXPECT_EQ(got, numbers(0, 41));
+}
+
+TEST_P(Compressed, a_damaged_file_ends_and_the_others_are_read) {
+    { MUST(writer().write(logs::Stream::Stdout, "1\n")); }
+    const std::string good = MUST(sys::read_file(path_));
+    MUST(sys::write_file(path_ + ".1", good + std::string(2000, '\xff')));
+    EXPECT_EQ(read(), (std::vector<std::string>{"1", "1"}));
+    EXPECT_THAT(read({.tail = 1}), ElementsAre("1"));
 }
 
 }  // namespace

@@ -58,16 +58,28 @@ std::string file_name(const std::string& path, std::int64_t number) {
     return number == 0 ? path : format("{}.{}", path, number);
 }
 
+Result<Identity> identity_of(int file) {
+    struct statx status {};
+    if (::statx(file, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &status) != 0) {
+        return fail_errno("stat log");
+    }
+    constexpr std::uint64_t kSecond = 1'000'000'000;
+    return Identity{
+        std::uint64_t{status.stx_dev_major} << 32U | status.stx_dev_minor, status.stx_ino,
+        static_cast<std::uint64_t>(status.stx_btime.tv_sec) * kSecond + status.stx_btime.tv_nsec};
+}
+
 std::string gzip_mark(const Identity& identity) {
     std::string mark("\x1f\x8b\x08\x04\0\0\0\0\0\xff", 10);  // deflate, with an extra field
     const auto append = [&](std::uint64_t number, unsigned bytes) {
         for (unsigned i = 0; i < bytes; ++i) mark.push_back(static_cast<char>(number >> (8U * i)));
     };
-    append(2 + 2 + 16, 2);  // one subfield
+    append(2 + 2 + 24, 2);  // one subfield
     mark += "CL";
-    append(16, 2);
+    append(24, 2);
     append(identity.device, 8);
     append(identity.inode, 8);
+    append(identity.birth, 8);
     mark.append("\x03\0\0\0\0\0\0\0\0\0", 10);  // an empty block, checksum 0, 0 bytes
     return mark;
 }
@@ -86,7 +98,7 @@ std::optional<Identity> read_gzip_mark(std::string_view head) {
         head.substr(12, 2) != "CL") {
         return std::nullopt;
     }
-    return Identity{number(kDevice), number(kDevice + 8)};
+    return Identity{number(kDevice), number(kDevice + 8), number(kDevice + 16)};
 }
 
 Result<FileWriter> FileWriter::open(FileOptions options) {

@@ -50,11 +50,13 @@ class FileWriter {
 struct Identity {
     std::uint64_t device = 0;
     std::uint64_t inode = 0;
+    std::uint64_t birth = 0;  // nanoseconds: the inode of a file that is gone is used anew
     bool operator==(const Identity&) const = default;
 };
+Result<Identity> identity_of(int file);
 std::string gzip_mark(const Identity& identity);
 std::optional<Identity> read_gzip_mark(std::string_view head);
-constexpr std::size_t kGzipMark = 42;
+constexpr std::size_t kGzipMark = 50;
 
 // PATH or PATH.N, without .gz.
 std::string file_name(const std::string& path, std::int64_t number);

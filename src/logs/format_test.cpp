@@ -174,9 +174,9 @@ TEST_F(LogFileTest, a_lower_limit_of_files_counts_from_the_next_rotation_on) {
 }
 
 TEST(GzipMark, is_an_empty_member_that_names_a_file) {
-    const std::string mark = gzip_mark({3, ~0ULL});
+    const std::string mark = gzip_mark({3, ~0ULL, 7});
     EXPECT_EQ(mark.size(), kGzipMark);
-    EXPECT_EQ(read_gzip_mark(mark), (Identity{3, ~0ULL}));
+    EXPECT_EQ(read_gzip_mark(mark), (Identity{3, ~0ULL, 7}));
     EXPECT_FALSE(read_gzip_mark(mark.substr(1)));
     EXPECT_FALSE(read_gzip_mark(std::string(60, 'x')));
 }

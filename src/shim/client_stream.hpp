@@ -2,6 +2,7 @@
 // One attached client: what goes to it waits in a bounded queue, what comes from it is handed on.
 // Owned by an Io; one thread.
 
+#include <array>
 #include <functional>
 #include <optional>
 #include <string>
@@ -13,6 +14,9 @@
 namespace coffer::shim {
 
 enum class Source : std::uint8_t { Stdout, Stderr };
+
+// docker's frame: the stream's number, three zeros, the length in network order.
+std::array<char, 8> frame_header(Source source, std::size_t length);
 
 class ClientStream {
   public:

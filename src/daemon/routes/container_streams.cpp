@@ -1,3 +1,7 @@
+#include <sys/socket.h>
+
+#include <thread>
+
 #include "base/log.hpp"
 #include "base/time.hpp"
 #include "daemon/reply.hpp"
@@ -5,6 +9,7 @@
 #include "daemon/routes/routes.hpp"
 #include "engine/containers.hpp"
 #include "http/stream.hpp"
+#include "http/websocket.hpp"
 
 namespace coffer::daemon {
 
@@ -13,16 +18,18 @@ namespace {
 using http::Method;
 
 Result<http::Reply> attach(Context&, const Request&);
+Result<http::Reply> attach_websocket(Context&, const Request&);
 Result<http::Reply> wait(Context&, const Request&);
 Result<http::Reply> logs(Context&, const Request&);
 
 constexpr Route kRoutes[] = {
     {Method::Post, "/containers/{id}/attach", &attach},
+    {Method::Get, "/containers/{id}/attach/ws", &attach_websocket},
     {Method::Post, "/containers/{id}/wait", &wait},
     {Method::Get, "/containers/{id}/logs", &logs},
 };
 
-Result<http::Reply> attach(Context& context, const Request& request) {
+engine::AttachOptions attach_options(const Request& request) {
     engine::AttachOptions options;
     options.stdin_open = request.flag("stdin");
     options.stdout_open = request.flag("stdout");
@@ -30,6 +37,11 @@ Result<http::Reply> attach(Context& context, const Request& request) {
     options.stream = request.flag("stream");
     options.logs = request.flag("logs");
     options.detach_keys = request.text("detachKeys");
+    return options;
+}
+
+Result<http::Reply> attach(Context& context, const Request& request) {
+    const engine::AttachOptions options = attach_options(request);
     auto ticket = TRY(context.containers.prepare_attach(request.name(), options));
     const bool tty = ticket.tty;
     return http::Reply::upgrade(
@@ -39,6 +51,46 @@ Result<http::Reply> attach(Context& context, const Request& request) {
                                                     upgraded.greeting, std::move(upgraded.early));
             if (!attached) LOG_WARN("attach to {}: {}", ticket.id, attached.error().message);
         });
+}
+
+// The relay serves the client on this thread, while another hands its inner end over: that may send
+// the log first.
+void serve_websocket(engine::Containers& containers, const engine::AttachTicket& ticket,
+                     http::Upgraded upgraded, const Cancel& end) {
+    auto pair = sys::make_socketpair(SOCK_STREAM);
+    if (!pair) {
+        LOG_ERROR("attach to {}: {}", ticket.id, pair.error().message);
+        return;
+    }
+    const std::size_t head = upgraded.greeting.size();
+    std::thread handing([&, inner = std::move(pair->theirs)]() mutable {
+        const auto attached = containers.attach(ticket, std::move(inner), upgraded.greeting, {});
+        if (!attached) LOG_WARN("attach to {}: {}", ticket.id, attached.error().message);
+    });
+    const auto relayed = http::relay_websocket(
+        {std::move(upgraded.fd), std::move(upgraded.early), std::move(pair->ours), head}, end);
+    if (!relayed) LOG_WARN("attach to {}: {}", ticket.id, relayed.error().message);
+    handing.join();
+}
+
+Result<http::Reply> attach_websocket(Context& context, const Request& request) {
+    engine::AttachOptions options = attach_options(request);
+    options.raw = true;
+    if (request.before(1, 42)) {
+        options.stdin_open = options.stdout_open = options.stderr_open = true;
+    }
+    auto ticket = TRY(context.containers.prepare_attach(request.name(), options));
+    const std::string accept = TRY(http::accept_websocket(request.http()));
+    // Made now: the connection gives its socket away with the upgrade.
+    const Cancel& end = request.http().hangup();
+    http::Reply reply =
+        http::Reply::upgrade("", [&containers = context.containers, &end,
+                                  ticket = std::move(ticket)](http::Upgraded upgraded) {
+            serve_websocket(containers, ticket, std::move(upgraded), end);
+        });
+    reply.headers.remove("Content-Type");
+    reply.headers.set("Sec-WebSocket-Accept", accept);
+    return reply;
 }
 
 Result<engine::WaitCondition> wait_condition(const Request& request) {
@@ -140,7 +192,7 @@ class LogSender {
 
 Result<http::Reply> logs(Context& context, const Request& request) {
     const engine::LogOptions options = TRY(log_options(request));
-    const bool tty = TRY(context.containers.has_tty(request.name()));
+    const bool tty = TRY(context.containers.prepare_logs(request.name()));
     const LogSender::Options how{.framed = !tty,
                                  .timestamps = request.flag("timestamps"),
                                  .details = request.flag("details"),
