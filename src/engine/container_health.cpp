@@ -89,7 +89,8 @@ Result<void> Containers::Impl::send_check(const Container& container, const std:
     const auto record = container.record();
     const auto link = container.link();
     if (!link) return fail(Code::Conflict, "container {} is not running", record->id);
-    const auto probe = TRY(probe_of(record->config));
+    const std::optional<HealthProbe> probe = TRY(probe_of(record->config));
+    if (!probe) return fail(Code::Internal, "container {} has no health check", record->id);
     shim::Reply reply;
     if (probe->command.empty()) {
         reply = TRY(link->request(shim::Probe{
