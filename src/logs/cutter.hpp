@@ -15,6 +15,10 @@ class Cutter {
 
     // Output as it comes. What has no newline yet waits, at most 16 KiB.
     void feed(Stream stream, std::string_view bytes, const Deliver& deliver);
+    // What waits for its newline.
+    std::string_view waiting(Stream stream) const {
+        return open_[static_cast<std::size_t>(stream)].text;
+    }
     // The end of a stream: what waits for its newline goes without one.
     void end(Stream stream, const Deliver& deliver);
 

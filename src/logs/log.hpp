@@ -18,6 +18,8 @@ class Log {
 
     void write(Stream stream, std::string_view bytes);
     void end(Stream stream);
+    // The beginning of a line that is in no record yet.
+    std::string_view waiting(Stream stream) const { return cutter_.waiting(stream); }
     // The program must wait: nothing more may be written until `room`.
     bool is_full() const { return sender_ && sender_->is_full(); }
     void set_limits(std::int64_t max_size, std::int64_t max_files);
