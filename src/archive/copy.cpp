@@ -119,7 +119,7 @@ Result<void> TreeReader::add_children(int fd, const std::string& path) {
     std::vector<std::string> names = TRY(sys::list_dir(fd));
     std::sort(names.begin(), names.end());
     for (const std::string& name : names) {
-        const auto added = add(fd, name, below(path, name));
+        auto added = add(fd, name, below(path, name));
         // Gone since the folder was read.
         if (!added && added.error().sys_errno != ENOENT) return added;
     }

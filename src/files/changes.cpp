@@ -170,7 +170,7 @@ class Comparison {
         if (engines && !below.there) changed = false;  // unless there is something in it
         if (changed) TRY(tell(item));
         pending_.push_back({item, changed});
-        const auto compared = [&]() -> Result<void> {
+        auto compared = [&]() -> Result<void> {
             if (opaque) TRY(tell_hidden(folder.get(), below.folders, path));
             static const Lowers kNone;
             return compare_children(folder.get(), opaque ? kNone : below.folders, path);

@@ -101,7 +101,7 @@ Result<void> Client::write_all(
     for (;;) {
         const std::size_t n = TRY(input(piece.data(), piece.size()));
         if (n == 0) break;
-        const auto written = write(std::string_view(piece).substr(0, n));
+        auto written = write(std::string_view(piece).substr(0, n));
         if (written) continue;
         // It has ended and said why.
         if (written.error().sys_errno == EPIPE) break;

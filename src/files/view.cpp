@@ -119,6 +119,7 @@ Result<View> stack(const Request& request) {
     Fd root = layers.size() == 1 ? std::move(layers.front()) : Fd();
     if (!root) {
         std::vector<int> fds;
+        fds.reserve(layers.size());
         for (const Fd& layer : layers) fds.push_back(layer.get());
         constexpr std::uint64_t kFlags = m::kReadOnly | m::kNoSuid | m::kNoDev;
         auto overlay = m::create_overlay(fds, -1, -1, kFlags);

@@ -97,9 +97,8 @@ Result<void> take_options(MountPlan& plan, const oci::Mount& mount, bool bind) {
             if (option == "ridmap") plan.id_map_depth = Depth::Recursive;
         } else if (take_flag(plan, option) ||
                    std::find(std::begin(kWithoutEffect), std::end(kWithoutEffect), option) !=
-                       std::end(kWithoutEffect)) {
-            continue;
-        } else if (option == "remount" && plan.kind == MountKind::Remount) {
+                       std::end(kWithoutEffect) ||
+                   (option == "remount" && plan.kind == MountKind::Remount)) {
             continue;
         } else if (bind || option == "tmpcopyup" || !takes_options(plan.kind)) {
             return fail(Code::InvalidArgument, "mount '{}': option '{}' is not supported",
