@@ -40,19 +40,14 @@ void merge_health(const oci::RunConfig& image, api::ContainerConfig& config) {
 void merge_image(const oci::RunConfig& image, api::ContainerConfig& config) {
     if (config.user.empty()) config.user = image.user;
     for (const auto& [port, nothing] : image.exposed_ports) config.exposed_ports[port];
-    std::vector<std::string> env = image.env;
-    for (const std::string& entry : config.env) {
-        const auto same = [&](const std::string& other) {
+    const std::size_t own = config.env.size();
+    for (const std::string& entry : image.env) {
+        const auto end = config.env.begin() + static_cast<std::ptrdiff_t>(own);
+        const bool is_set = std::any_of(config.env.begin(), end, [&](const std::string& other) {
             return env_key(other) == env_key(entry);
-        };
-        const auto found = std::find_if(env.begin(), env.end(), same);
-        if (found != env.end()) {
-            *found = entry;
-        } else {
-            env.push_back(entry);
-        }
+        });
+        if (!is_set) config.env.push_back(entry);
     }
-    config.env = std::move(env);
     for (const auto& [key, value] : image.labels) config.labels.emplace(key, value);
     // A new entrypoint forgets the image's command; {""} or {} clears the entrypoint.
     if (!config.entrypoint) {
@@ -91,7 +86,6 @@ Result<void> refuse_unsupported(const api::HostConfig& host) {
     if (!is_default(host.runtime, {"", "coffer"})) {
         return fail(Code::InvalidArgument, "unknown or invalid runtime name: {}", host.runtime);
     }
-    if (!host.volumes_from.empty()) return not_yet("--volumes-from");
     if (!host.storage_opt.empty()) return not_yet("--storage-opt");
     if (!host.resources.device_requests.empty()) return not_yet("device requests (--gpus)");
     if (host.init.value_or(false)) return not_yet("--init");
@@ -264,13 +258,18 @@ Result<Record> Containers::Impl::new_record(const std::string& name,
                         "conflicting options: port publishing and the container type network mode");
         }
     } else {
-        const network::Network known = TRY(core.networks.get(host.network_mode));
+        // One that is not there yet is an error of the start.
+        const auto found = core.networks.get(host.network_mode);
+        network::Network known;
+        known.name = host.network_mode;
+        if (found) known = *found;
         for (const auto& [wanted, settings] : request.networking_config.endpoints_config) {
             const std::string key = wanted == "default" ? "bridge" : wanted;
-            const network::Network network = TRY(core.networks.get(key));
-            TRY(check_endpoint(network, settings));
-            record.networks[network.name] = settings;
-            record.networks[network.name].network_id = network.id;
+            const auto network = core.networks.get(key);
+            if (network) TRY(check_endpoint(*network, settings));
+            api::EndpointSettings& own = record.networks[network ? network->name : key];
+            own = settings;
+            if (network) own.network_id = network->id;
         }
         auto [entry, added] = record.networks.try_emplace(known.name);
         entry->second.network_id = known.id;
@@ -331,7 +330,14 @@ Result<api::ContainerCreateResponse> Containers::create(const std::string& name,
         }
         return VolumeRef{made.name, made.path};
     };
-    record.mounts = TRY(collect_mounts(record.config, record.host_config, caller, get_volume));
+    std::vector<MountRecord> inherited;
+    for (const std::string& source : record.host_config.volumes_from) {
+        const std::string other = source.substr(0, source.find(':'));
+        const auto theirs = TRY(impl_->find(other))->record();
+        TRY(inherit_mounts(theirs->mounts, source, caller, inherited));
+    }
+    record.mounts =
+        TRY(collect_mounts(record.config, record.host_config, inherited, caller, get_volume));
 
     TRY(impl_->core.store.create_writable(record.id, record.chain_id));
     TRY(undo.add(

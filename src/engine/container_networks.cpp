@@ -372,8 +372,8 @@ Result<void> Containers::disconnect(const std::string& network, const std::strin
     if (found) TRY(check_change(record, *found));
     const std::string known = found ? found->name : network;
     if (record.networks.erase(known) == 0) {
-        return fail(Code::Forbidden, "container {} is not connected to the network {}", record.id,
-                    known);
+        return fail(Code::Forbidden, "container {} is not connected to {} {}", record.id,
+                    record.pid > 0 ? "network" : "the network", known);
     }
     const Endpoints before = endpoints_of(record);
     const auto gone = std::find_if(

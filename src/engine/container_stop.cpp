@@ -1,6 +1,7 @@
 // What ends a container: stop, kill, restart, remove, prune.
 #include <poll.h>
 
+#include <algorithm>
 #include <csignal>
 
 #include "base/log.hpp"
@@ -149,8 +150,8 @@ Result<void> Containers::restart(const std::string& name, const StopOptions& opt
 
 Result<void> Containers::kill(const std::string& name, const std::string& signal,
                               const Caller& caller) {
-    const auto container = TRY(impl_->find(name));
     const int number = TRY(parse_signal(signal.empty() ? "KILL" : signal));
+    const auto container = TRY(impl_->find(name));
     const auto record = container->record();
     EndRequest request{.action = "kill", .by = caller.name, .signal = number};
     request.ends = is_for_the_end(*record, number);

@@ -55,6 +55,8 @@ api::PortMap port_view(const Record& record, const std::vector<network::Endpoint
 std::vector<api::MountPoint> mount_view(const Record& record) {
     std::vector<api::MountPoint> mounts;
     for (const MountRecord& mount : record.mounts) {
+        // --tmpfs is shown where it was asked for alone.
+        if (record.host_config.tmpfs.contains(mount.target)) continue;
         api::MountPoint point;
         point.type = mount.type;
         point.name = mount.name;
@@ -114,29 +116,28 @@ std::string status_text(const Record& record) {
     return "";
 }
 
-bool is_plain(const std::string& word) {
-    return !word.empty() && word.find_first_of(" \t\n\"'\\$`") == std::string::npos;
-}
-
+// docker's form: words with blanks in quotes, which are not escaped.
 std::string command_text(const Record& record) {
     std::string text = record.path;
     for (const std::string& arg : record.args) {
-        text += ' ';
-        if (is_plain(arg)) {
-            text += arg;
-        } else {
-            text += '\'';
-            for (const char c : arg) {
-                if (c == '\'') {
-                    text += "'\"'\"'";
-                } else {
-                    text += c;
-                }
-            }
-            text += '\'';
-        }
+        text += arg.find(' ') == std::string::npos ? " " + arg : " '" + arg + "'";
     }
     return text;
+}
+
+// As the engine applies it where the container says nothing.
+void show_defaults(const Record& record, api::HostConfig& host) {
+    if (host.resources.memory_swappiness == -1) host.resources.memory_swappiness.reset();
+    if (host.resources.pids_limit == 0) host.resources.pids_limit.reset();
+    if (!host.resources.oom_kill_disable) host.resources.oom_kill_disable = false;
+    const auto rights =
+        rights_of(host, security::parse_level(record.level).value_or(security::Level::Standard));
+    if (!rights) return;
+    const security::Profile& profile = security::profile(rights->level);
+    using Paths = std::vector<std::string>;
+    if (!host.masked_paths) host.masked_paths = rights->unmasked ? Paths() : profile.masked_paths;
+    if (!host.readonly_paths)
+        host.readonly_paths = rights->unmasked ? Paths() : profile.readonly_paths;
 }
 
 }  // namespace
@@ -176,6 +177,7 @@ api::ContainerInspect Containers::Impl::inspect(const Record& record) const {
     view.driver = "overlay2";
     view.platform = "linux";
     view.host_config = record.host_config;
+    show_defaults(record, view.host_config);
     view.host_config.annotations.emplace("coffer.security.level", record.level);
     view.graph_driver.name = "overlay2";
     view.graph_driver.data = {{"UpperDir", files + "/diff"}, {"WorkDir", files + "/work"}};

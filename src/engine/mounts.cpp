@@ -201,8 +201,28 @@ Result<std::string> clean_target(const std::string& path) {
     return "/" + join(parts, "/");
 }
 
+Result<void> inherit_mounts(const Records& theirs, const std::string& source, const Caller& caller,
+                            Records& inherited) {
+    const auto sides = cut(source, ":");
+    const std::string mode(sides ? sides->second : "");
+    if (!mode.empty() && mode != "ro" && mode != "rw" && mode != "z" && mode != "Z") {
+        return fail(Code::InvalidArgument, "invalid mode: {}", mode);
+    }
+    for (MountRecord mount : theirs) {
+        if (mount.type != "bind" && mount.type != "volume") continue;
+        if (mode == "ro") mount.writable = false;
+        if (mount.type == "bind" && caller.uid != 0) {
+            mount.squash_uid = caller.uid;
+            mount.squash_gid = caller.gid;
+        }
+        inherited.push_back(std::move(mount));
+    }
+    return {};
+}
+
 Result<Records> collect_mounts(const api::ContainerConfig& config, const api::HostConfig& host,
-                               const Caller& caller, const GetVolume& make_volume) {
+                               const Records& inherited, const Caller& caller,
+                               const GetVolume& make_volume) {
     Records all;
     for (const std::string& bind : host.binds) {
         MountRecord parsed = TRY(parse_bind(bind, caller));
@@ -216,15 +236,19 @@ Result<Records> collect_mounts(const api::ContainerConfig& config, const api::Ho
         MountRecord parsed = TRY(parse_tmpfs(target, options));
         TRY(add_unique(all, std::move(parsed)));
     }
+    const auto add_uncovered = [&](MountRecord mount) {
+        const bool covered = std::any_of(all.begin(), all.end(), [&](const MountRecord& other) {
+            return other.target == mount.target;
+        });
+        if (!covered) all.push_back(std::move(mount));
+    };
+    for (const MountRecord& mount : inherited) add_uncovered(mount);
     for (const auto& [target, nothing] : config.volumes) {
         MountRecord mount;
         mount.type = "volume";
         mount.copy_up = true;
         mount.target = TRY(clean_target(target));
-        const bool covered = std::any_of(all.begin(), all.end(), [&](const MountRecord& other) {
-            return other.target == mount.target;
-        });
-        if (!covered) all.push_back(std::move(mount));
+        add_uncovered(std::move(mount));
     }
     for (const MountRecord& mount : all) TRY(check_source(mount, caller));
     for (MountRecord& mount : all) {

@@ -22,8 +22,13 @@ using GetVolume = std::function<Result<VolumeRef>(
 // docker's texts for bad syntax, duplicates and missing sources. `make_volume` is called last, once
 // nothing else can fail.
 Result<std::vector<MountRecord>> collect_mounts(const api::ContainerConfig& config,
-                                                const api::HostConfig& host, const Caller& caller,
-                                                const GetVolume& make_volume);
+                                                const api::HostConfig& host,
+                                                const std::vector<MountRecord>& inherited,
+                                                const Caller& caller, const GetVolume& make_volume);
+// Adds to `inherited` what --volumes-from "name[:ro]" takes of that container's mounts; a caller
+// who is not root has the binds with their own rights.
+Result<void> inherit_mounts(const std::vector<MountRecord>& theirs, const std::string& source,
+                            const Caller& caller, std::vector<MountRecord>& inherited);
 
 // "/a//b/../c" -> "/a/c"; absolute paths only.
 Result<std::string> clean_target(const std::string& path);

@@ -12,7 +12,7 @@ constexpr Caller kAlice{.uid = 1000, .gid = 1000};
 
 Result<std::vector<MountRecord>> collect(const api::HostConfig& host, Caller caller = kRoot,
                                          const api::ContainerConfig& config = {}) {
-    return collect_mounts(config, host, caller, [](const std::string& name, const auto&) {
+    return collect_mounts(config, host, {}, caller, [](const std::string& name, const auto&) {
         const std::string made = name.empty() ? "anonymous" : name;
         return Result<VolumeRef>(VolumeRef{made, "/data/" + made});
     });

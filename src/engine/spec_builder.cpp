@@ -50,6 +50,28 @@ oci::LinuxCapabilities capability_sets(const Rights& rights) {
     return sets;
 }
 
+std::vector<oci::Rlimit> build_rlimits(const Record& record, const Rights& rights) {
+    const security::Profile& profile = security::profile(rights.level);
+    std::vector<oci::Rlimit> limits;
+    bool has_core = false;
+    for (const api::Ulimit& limit : record.host_config.resources.ulimits) {
+        std::string type = "RLIMIT_";
+        for (const char c : limit.name) {
+            type += static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+        }
+        has_core = has_core || type == "RLIMIT_CORE";
+        limits.push_back({.type = type,
+                          .hard = static_cast<std::uint64_t>(limit.hard),
+                          .soft = static_cast<std::uint64_t>(limit.soft)});
+    }
+    if (!has_core && profile.core_file_size) {
+        limits.push_back({.type = "RLIMIT_CORE",
+                          .hard = *profile.core_file_size,
+                          .soft = *profile.core_file_size});
+    }
+    return limits;
+}
+
 oci::Process build_process(const SpecInputs& in) {
     const api::ContainerConfig& config = in.record.config;
     oci::Process process;
@@ -68,23 +90,7 @@ oci::Process build_process(const SpecInputs& in) {
     if (in.record.host_config.oom_score_adj != 0) {
         process.oom_score_adj = static_cast<std::int32_t>(in.record.host_config.oom_score_adj);
     }
-    const security::Profile& profile = security::profile(in.rights.level);
-    bool has_core = false;
-    for (const api::Ulimit& limit : in.record.host_config.resources.ulimits) {
-        std::string type = "RLIMIT_";
-        for (const char c : limit.name) {
-            type += static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
-        }
-        has_core = has_core || type == "RLIMIT_CORE";
-        process.rlimits.push_back({.type = type,
-                                   .hard = static_cast<std::uint64_t>(limit.hard),
-                                   .soft = static_cast<std::uint64_t>(limit.soft)});
-    }
-    if (!has_core && profile.core_file_size) {
-        process.rlimits.push_back({.type = "RLIMIT_CORE",
-                                   .hard = *profile.core_file_size,
-                                   .soft = *profile.core_file_size});
-    }
+    process.rlimits = build_rlimits(in.record, in.rights);
     return process;
 }
 
@@ -308,6 +314,7 @@ oci::Process build_exec_process(const ExecInputs& in) {
     // exec gets what the container has, never more (rule G21); --privileged cannot add to it.
     process.capabilities = capability_sets(in.rights);
     process.no_new_privileges = in.rights.no_new_privileges;
+    process.rlimits = build_rlimits(in.record, in.rights);
     return process;
 }
 

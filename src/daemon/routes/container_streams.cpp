@@ -22,6 +22,8 @@ Result<http::Reply> attach_websocket(Context&, const Request&);
 Result<http::Reply> wait(Context&, const Request&);
 Result<http::Reply> logs(Context&, const Request&);
 
+constexpr std::size_t kMaxIgnoredBody = 64 << 10;
+
 constexpr Route kRoutes[] = {
     {Method::Post, "/containers/{id}/attach", &attach},
     {Method::Get, "/containers/{id}/attach/ws", &attach_websocket},
@@ -42,6 +44,8 @@ engine::AttachOptions attach_options(const Request& request) {
 
 Result<http::Reply> attach(Context& context, const Request& request) {
     const engine::AttachOptions options = attach_options(request);
+    // Some clients say the same once more in a body, which is no input of the container.
+    if (request.has_body()) TRY(request.http().body->read_all(kMaxIgnoredBody));
     auto ticket = TRY(context.containers.prepare_attach(request.name(), options));
     const bool tty = ticket.tty;
     return http::Reply::upgrade(

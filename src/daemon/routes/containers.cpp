@@ -83,7 +83,14 @@ Result<http::Reply> create(Context& context, const Request& request) {
 }
 
 Result<http::Reply> inspect(Context& context, const Request& request) {
-    return json_reply(TRY(context.containers.inspect(request.name(), request.flag("size"))));
+    api::ContainerInspect view =
+        TRY(context.containers.inspect(request.name(), request.flag("size")));
+    if (request.before(1, 45)) {  // since then a name of DNSNames alone
+        for (auto& [network, settings] : view.network_settings.networks) {
+            if (!settings.dns_names.empty()) settings.aliases.push_back(view.id.substr(0, 12));
+        }
+    }
+    return json_reply(view);
 }
 
 Result<http::Reply> top(Context& context, const Request& request) {
