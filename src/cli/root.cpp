@@ -28,8 +28,8 @@ constinit const std::array kCommands = {
     &kEvents,  &kExec,    &kExport,   &kHelp,       &kHistory,   &kImage,  &kImages, &kImport,
     &kInfo,    &kInspect, &kKill,     &kLoad,       &kLogin,     &kLogout, &kLogs,   &kMan,
     &kNetwork, &kPause,   &kPort,     &kPs,         &kPull,      &kPush,   &kRename, &kRestart,
-    &kRm,      &kRmi,     &kRun,      &kSave,       &kStart,     &kStop,   &kSystem, &kTag,
-    &kTop,     &kUnpause, &kVersion,  &kVolume,     &kWait,
+    &kRm,      &kRmi,     &kRun,      &kSave,       &kStart,     &kStats,  &kStop,   &kSystem,
+    &kTag,     &kTop,     &kUnpause,  &kVersion,    &kVolume,    &kWait,
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "base/id.hpp"
 #include "base/rollback.hpp"
 #include "engine/containers_impl.hpp"
+#include "engine/events.hpp"
 #include "engine/health.hpp"
 #include "engine/images.hpp"
 #include "engine/logging.hpp"
@@ -323,6 +324,7 @@ Result<api::ContainerCreateResponse> Containers::create(const std::string& name,
         const bool is_new = volume.empty() || !volumes.find(volume);
         const volume::Volume made = TRY(volumes.create(volume, labels, record.id));
         if (is_new) {
+            impl_->core.events.publish(volume_event("create", made.name));
             TRY(undo.add([&, made] {
                 volumes.release(record.id);
                 ignore(volumes.remove(made.name), "an unused volume stays, and is shown");

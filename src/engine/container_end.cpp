@@ -126,6 +126,7 @@ void Containers::Impl::settle_exit(const std::shared_ptr<Container>& container,
         publish_event(record, "die", die_attributes(record));
         container->end_run();
         for (const auto& endpoint : endpoints) publish_network_event(endpoint, "disconnect");
+        publish_mounts(record, Mounts::Gone);
         tell_waiters(*container, record);
         const auto removed = remove_claimed(claim, {.force = true, .volumes = true});
         if (!removed) LOG_ERROR("remove container {}: {}", record.id, removed.error().message);
@@ -141,6 +142,7 @@ void Containers::Impl::settle_exit(const std::shared_ptr<Container>& container,
     publish_event(record, "die", die_attributes(record));
     container->end_run();
     for (const auto& endpoint : endpoints) publish_network_event(endpoint, "disconnect");
+    publish_mounts(record, Mounts::Gone);
     // Its record of the exit was needed until the table had it.
     remove_bundle(record);
     if (again) {
@@ -179,6 +181,7 @@ void Containers::Impl::start_again(const std::shared_ptr<Container>& container,
     Record attempt = claim.copy();
     const auto started = run(container, claim, attempt);
     if (started) {
+        publish_mounts(attempt, Mounts::Made);
         publish_event(attempt, "start");
         return begin_health(container, HealthStart::Fresh);
     }

@@ -199,13 +199,8 @@ Result<void> check_endpoint(const network::Network& network,
 
 void Containers::Impl::publish_network_event(const network::Endpoint& endpoint,
                                              const std::string& action) const {
-    core.events.publish({"network",
-                         action,
-                         endpoint.network_id,
-                         {{"container", endpoint.container_id},
-                          {"name", endpoint.network_name},
-                          {"type", "bridge"}},
-                         {}});
+    core.events.publish(network_event(action, endpoint.network_id, endpoint.network_name, "bridge",
+                                      {{"container", endpoint.container_id}}));
 }
 
 Result<network::Endpoint> Containers::Impl::connect_one(const Record& record,

@@ -220,6 +220,7 @@ Result<void> Containers::Impl::start(const std::shared_ptr<Container>& container
     record.restart_count = 0;
     const auto started = run(container, claim, record);
     if (started) {
+        publish_mounts(record, Mounts::Made);
         publish_event(record, "start");
         begin_health(container, HealthStart::Fresh);
         return {};

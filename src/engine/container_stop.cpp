@@ -6,6 +6,7 @@
 
 #include "base/log.hpp"
 #include "engine/containers_impl.hpp"
+#include "engine/events.hpp"
 #include "network/networks.hpp"
 #include "store/store.hpp"
 #include "sys/cgroup.hpp"
@@ -190,7 +191,10 @@ Result<void> Containers::Impl::remove_claimed(Container::Claim& claim,
         if (!options.volumes || mount.type != "volume") continue;
         const auto volume = core.volumes.find(mount.name);
         if (!volume || !volume->anonymous) continue;
-        ignore(core.volumes.remove(mount.name), "one that another container holds stays");
+        // One that another container holds stays.
+        if (core.volumes.remove(mount.name)) {
+            core.events.publish(volume_event("destroy", mount.name));
+        }
     }
     publish_event(record, "destroy");
     api::WaitResponse response;
@@ -236,23 +240,26 @@ Result<void> Containers::remove(const std::string& name, const RemoveOptions& op
     return impl_->remove(TRY(impl_->find(name)), options, caller);
 }
 
-Result<std::vector<std::string>> Containers::prune(const Filters& filters) {
+Result<api::ContainersPruneReport> Containers::prune(const Filters& filters) {
     TRY(filters.accept({"label", "label!", "until"}));
     std::optional<Time> until;
     for (const std::string& text : filters.get("until")) {
         until = parse_timestamp(text, now());
         if (!until) return fail(Code::InvalidArgument, "invalid filter 'until={}'", text);
     }
-    std::vector<std::string> removed;
+    api::ContainersPruneReport report;
     for (const auto& container : impl_->all()) {
         const auto record = container->record();
         if (record->is_up() || !filters.match_labels(record->config.labels)) continue;
         const auto created = parse_rfc3339(record->created);
         if (until && created && *created >= *until) continue;
-        const auto gone = impl_->remove(container, {}, {});
-        if (gone) removed.push_back(record->id);
+        const auto sizes = impl_->sizes(*record);
+        if (!impl_->remove(container, {}, {})) continue;
+        report.containers_deleted.push_back(record->id);
+        if (sizes) report.space_reclaimed += static_cast<std::uint64_t>(sizes->own);
     }
-    return removed;
+    impl_->core.events.publish(prune_event("container", report.space_reclaimed));
+    return report;
 }
 
 }  // namespace coffer::engine

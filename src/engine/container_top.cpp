@@ -124,6 +124,7 @@ Result<api::TopResponse> Containers::top(const std::string& name,
     const std::string output = TRY(std::move(told));
     api::TopResponse response = TRY(parse_processes(output, pids));
     if (record->id_base != 0) show_own_users(response, ps_args, record->id_base);
+    impl_->publish_event(*record, "top");
     return response;
 }
 

@@ -58,7 +58,22 @@ void Containers::Impl::publish_event(const Record& record, const std::string& ac
     attributes.insert(record.config.labels.begin(), record.config.labels.end());
     attributes["image"] = record.config.image;
     attributes["name"] = record.name;
-    core.events.publish({"container", action, record.id, std::move(attributes), {}});
+    core.events.publish({"container", action, record.id, std::move(attributes)});
+}
+
+void Containers::Impl::publish_mounts(const Record& record, Mounts what) const {
+    const bool begin = what == Mounts::Made;
+    for (const MountRecord& mount : record.mounts) {
+        if (mount.type != "volume") continue;
+        std::map<std::string, std::string> attributes = {{"container", record.id}};
+        if (begin) {
+            attributes["destination"] = mount.target;
+            attributes["propagation"] = mount.propagation;
+            attributes["read/write"] = mount.writable ? "true" : "false";
+        }
+        core.events.publish(
+            volume_event(begin ? "mount" : "unmount", mount.name, std::move(attributes)));
+    }
 }
 
 std::string Containers::Impl::folder(const Record& record) const {
@@ -210,6 +225,8 @@ Result<void> Containers::resize(const std::string& name, unsigned height, unsign
     request.columns = static_cast<std::uint16_t>(std::min(width, 65535U));
     const auto reply = TRY(link->request(request));
     if (!reply.ok) return fail(Code::Internal, "resize container: {}", reply.message);
+    impl_->publish_event(*container->record(), "resize",
+                         {{"height", std::to_string(height)}, {"width", std::to_string(width)}});
     return {};
 }
 

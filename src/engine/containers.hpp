@@ -114,7 +114,7 @@ class Containers {
     Result<void> resize(const std::string& name, unsigned height, unsigned width);
     Result<void> remove(const std::string& name, const RemoveOptions& options,
                         const Caller& caller);
-    Result<std::vector<std::string>> prune(const Filters& filters);
+    Result<api::ContainersPruneReport> prune(const Filters& filters);
     Result<api::TopResponse> top(const std::string& name, const std::string& ps_args) const;
 
     // Of a running container at once, of another at its next start.

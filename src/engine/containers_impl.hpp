@@ -43,6 +43,9 @@ struct Containers::Impl {
     Result<void> save(Container::Claim& claim, Record record);
     void publish_event(const Record& record, const std::string& action,
                        std::map<std::string, std::string> attributes = {}) const;
+    // One event for each of its volumes.
+    enum class Mounts : std::uint8_t { Made, Gone };
+    void publish_mounts(const Record& record, Mounts what) const;
     std::string folder(const Record& record) const;  // <data-root>/containers/<id>
     std::string bundle(const Record& record) const;  // <exec-root>/containers/<id>
 

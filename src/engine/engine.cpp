@@ -128,6 +128,7 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
         }
         return found;
     };
+    impl->events.keep_in(impl->store->paths().events());
     impl->images =
         std::make_unique<Images>(*impl->store, impl->events, std::move(options.registry), users);
     Settings settings{.exec_root = options.exec_root,

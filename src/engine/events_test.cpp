@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 
+#include <filesystem>
+#include <fstream>
+
 namespace coffer::engine {
 namespace {
 
@@ -48,7 +51,7 @@ TEST(Events, filters_select_by_type_name_image_label_and_action) {
     EXPECT_TRUE(passes({{"container", {"web"}}}));
     EXPECT_TRUE(passes({{"container", {"abc"}}}));
     EXPECT_FALSE(passes({{"container", {"db"}}}));
-    EXPECT_FALSE(passes({{"network", {"web"}}}));
+    EXPECT_FALSE(passes({{"network", {"lan"}}}));
     EXPECT_TRUE(passes({{"image", {"nginx"}}}));
     EXPECT_TRUE(passes({{"image", {"nginx:1"}}}));
     EXPECT_FALSE(passes({{"image", {"redis"}}}));
@@ -58,7 +61,35 @@ TEST(Events, filters_select_by_type_name_image_label_and_action) {
     EXPECT_FALSE(passes({{"event", {"die"}}}));
     const Event exec{"container", "exec_create: ls -l", "abcdef", {}, {}};
     EXPECT_TRUE(Events::matches(exec, Filters(Map{{"event", {"exec_create"}}})));
-    EXPECT_FALSE(Events::accept_filters(Filters(Map{{"colour", {"red"}}})));
+    EXPECT_TRUE(passes({{"colour", {"red"}}}));
+    EXPECT_TRUE(passes({{"container", {"we"}}}));
+    EXPECT_FALSE(passes({{"container", {"eb"}}}));
+}
+
+TEST(Events, the_past_outlives_the_engine_in_a_bounded_file) {
+    const std::string file = testing::TempDir() + "coffer-events-test.jsonl";
+    const Time before = now() - std::chrono::hours(1);
+    {
+        Events events;
+        events.keep_in(file);
+        for (int i = 0; i < 3000; ++i) events.publish(started(std::to_string(i)));
+        EXPECT_LE(std::filesystem::file_size(file), 2000U * 150U);
+    }
+    {
+        std::ofstream cut_off(file, std::ios::app);
+        cut_off << "{\"type\":\"cont";
+    }
+    for (const char* next : {"3000", "3001"}) {
+        Events events;
+        events.keep_in(file);
+        events.publish(started(next));
+        const auto past = MUST(events.subscribe(before)).past;
+        ASSERT_EQ(past.size(), 256U);
+        EXPECT_EQ(past.back().actor, next);
+        EXPECT_EQ(past[254].actor, std::to_string(std::stoi(next) - 1));
+        EXPECT_EQ(past[0].attributes.at("name"), "web");
+    }
+    std::filesystem::remove(file);
 }
 
 }  // namespace

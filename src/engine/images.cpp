@@ -117,7 +117,7 @@ Result<store::ImageRecord> Images::Impl::find_record(const std::string& name) {
 
 void Images::Impl::publish(const std::string& action, const std::string& actor,
                            const std::string& name, const std::string& image_id) {
-    Event event{.type = "image", .action = action, .actor = actor, .attributes = {}, .time = {}};
+    Event event{.type = "image", .action = action, .actor = actor, .attributes = {}};
     if (const auto known = info(image_id)) event.attributes = (*known)->config.config.labels;
     event.attributes["name"] = name;
     events.publish(std::move(event));

@@ -79,7 +79,7 @@ Result<void> Images::Impl::delete_locked(const std::string& id, bool force, bool
         return fail(Code::Conflict, "{}", conflict->text);
     }
     TRY(untag_all_locked(image, done));
-    Event event{.type = "image", .action = "delete", .actor = id, .attributes = {}, .time = {}};
+    Event event{.type = "image", .action = "delete", .actor = id, .attributes = {}};
     if (const auto known = info(id)) event.attributes = (*known)->config.config.labels;
     event.attributes["name"] = id;
     const auto layers = TRY(store.images().remove(id));
@@ -173,11 +173,7 @@ Result<api::ImagesPruneReport> Images::prune(const Filters& filters) {
         const auto size = sizes.find(item.deleted);
         if (size != sizes.end()) report.space_reclaimed += size->second;
     }
-    impl_->events.publish({.type = "image",
-                           .action = "prune",
-                           .actor = {},
-                           .attributes = {{"reclaimed", format("{}", report.space_reclaimed)}},
-                           .time = {}});
+    impl_->events.publish(prune_event("image", report.space_reclaimed));
     return report;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/time.hpp"
+#include "engine/events.hpp"
 
 namespace coffer::engine {
 
@@ -76,7 +77,7 @@ Result<std::vector<api::Network>> list_networks(const network::Networks& network
     return views;
 }
 
-Result<api::NetworkCreateResponse> create_network(network::Networks& networks,
+Result<api::NetworkCreateResponse> create_network(network::Networks& networks, Events& events,
                                                   const api::NetworkCreateRequest& request) {
     if (request.ingress || request.config_only || request.config_from) {
         return fail(Code::NotImplemented, "networks of a swarm are not supported");
@@ -96,10 +97,19 @@ Result<api::NetworkCreateResponse> create_network(network::Networks& networks,
                 {config.subnet, config.ip_range, config.gateway, config.auxiliary_addresses});
         }
     }
-    return api::NetworkCreateResponse{TRY(networks.create(spec)).id, ""};
+    const network::Network made = TRY(networks.create(spec));
+    events.publish(network_event("create", made.id, made.name, made.driver));
+    return api::NetworkCreateResponse{made.id, ""};
 }
 
-Result<std::vector<std::string>> prune_networks(network::Networks& networks,
+Result<void> remove_network(network::Networks& networks, Events& events, const std::string& name) {
+    const network::Network network = TRY(networks.get(name));
+    TRY(networks.remove(network.id));
+    events.publish(network_event("destroy", network.id, network.name, network.driver));
+    return {};
+}
+
+Result<std::vector<std::string>> prune_networks(network::Networks& networks, Events& events,
                                                 const Filters& filters) {
     TRY(filters.accept({"label", "label!", "until"}));
     std::optional<Time> until;
@@ -116,8 +126,9 @@ Result<std::vector<std::string>> prune_networks(network::Networks& networks,
             continue;
         }
         // One that somebody joined in the meantime stays.
-        if (networks.remove(network.id)) removed.push_back(network.name);
+        if (remove_network(networks, events, network.id)) removed.push_back(network.name);
     }
+    events.publish(prune_event("network", 0));
     return removed;
 }
 

@@ -9,14 +9,17 @@
 
 namespace coffer::engine {
 
+class Events;
+
 Result<api::Network> inspect_network(const network::Networks& networks, const std::string& name);
 // Filters dangling, driver, id, label, name, scope and type.
 Result<std::vector<api::Network>> list_networks(const network::Networks& networks,
                                                 const Filters& filters);
-Result<api::NetworkCreateResponse> create_network(network::Networks& networks,
+Result<api::NetworkCreateResponse> create_network(network::Networks& networks, Events& events,
                                                   const api::NetworkCreateRequest& request);
 // Removes the user-defined networks that no container is on; gives their names.
-Result<std::vector<std::string>> prune_networks(network::Networks& networks,
+Result<void> remove_network(network::Networks& networks, Events& events, const std::string& name);
+Result<std::vector<std::string>> prune_networks(network::Networks& networks, Events& events,
                                                 const Filters& filters);
 
 }  // namespace coffer::engine

@@ -102,6 +102,7 @@ Result<api::Info> System::info() const {
     info.cpu_set = cgroups.has("cpuset");
     info.pids_limit = cgroups.has("pids");
     info.oom_kill_disable = cgroups.version == 1;
+    info.n_events_listener = static_cast<std::int64_t>(core_->events.listeners());
     info.ipv4_forwarding = forwarding();
     info.system_time = to_rfc3339(now());
     info.logging_driver = core_->settings.log_driver;

@@ -1,5 +1,6 @@
 #include "engine/volume_view.hpp"
 
+#include "engine/events.hpp"
 #include "sys/file.hpp"
 
 namespace coffer::engine {
@@ -45,8 +46,22 @@ Result<std::vector<api::Volume>> list_volumes(const volume::Volumes& volumes,
     return views;
 }
 
-Result<api::VolumesPruneReport> prune_volumes(volume::Volumes& volumes, const Filters& filters,
-                                              VolumesToPrune which) {
+Result<api::Volume> create_volume(volume::Volumes& volumes, Events& events,
+                                  const api::VolumeCreateRequest& request) {
+    const bool known = !request.name.empty() && volumes.find(request.name);
+    const volume::Volume volume = TRY(volumes.create(request.name, request.labels));
+    if (!known) events.publish(volume_event("create", volume.name));
+    return view_of(volume);
+}
+
+Result<void> remove_volume(volume::Volumes& volumes, Events& events, const std::string& name) {
+    TRY(volumes.remove(name));
+    events.publish(volume_event("destroy", name));
+    return {};
+}
+
+Result<api::VolumesPruneReport> prune_volumes(volume::Volumes& volumes, Events& events,
+                                              const Filters& filters, VolumesToPrune which) {
     TRY(filters.accept({"all", "label", "label!"}));
     const bool all = TRY(filters.boolean("all", which == VolumesToPrune::All));
     api::VolumesPruneReport report;
@@ -57,10 +72,11 @@ Result<api::VolumesPruneReport> prune_volumes(volume::Volumes& volumes, const Fi
         }
         const auto size = sys::measure_tree(volume.path);
         // One that a container took in the meantime stays.
-        if (!volumes.remove(volume.name)) continue;
+        if (!remove_volume(volumes, events, volume.name)) continue;
         report.volumes_deleted.push_back(volume.name);
         report.space_reclaimed += size ? size->bytes : 0;
     }
+    events.publish(prune_event("volume", static_cast<std::uint64_t>(report.space_reclaimed)));
     return report;
 }
 

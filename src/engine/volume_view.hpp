@@ -9,16 +9,21 @@
 
 namespace coffer::engine {
 
+class Events;
+
 api::Volume view_of(const volume::Volume& volume);
 // With sizes and the number of users, as the disk usage wants them.
 std::vector<api::Volume> volumes_with_usage(const volume::Volumes& volumes);
 // Filters dangling, driver, label and name.
 Result<std::vector<api::Volume>> list_volumes(const volume::Volumes& volumes,
                                               const Filters& filters);
+Result<api::Volume> create_volume(volume::Volumes& volumes, Events& events,
+                                  const api::VolumeCreateRequest& request);
+Result<void> remove_volume(volume::Volumes& volumes, Events& events, const std::string& name);
 // Removes volumes that no container has: those without a name of their own, or with the filter
 // all=1 all of them. Filters all, label and label!.
 enum class VolumesToPrune { Anonymous, All };
-Result<api::VolumesPruneReport> prune_volumes(volume::Volumes& volumes, const Filters& filters,
-                                              VolumesToPrune which);
+Result<api::VolumesPruneReport> prune_volumes(volume::Volumes& volumes, Events& events,
+                                              const Filters& filters, VolumesToPrune which);
 
 }  // namespace coffer::engine

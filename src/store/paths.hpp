@@ -4,6 +4,7 @@
 //   <data-root>/                 0700
 //     lock                       held by the engine that uses this root
 //     state.db                   SQLite: images, layers, and the tables of other folders
+//     events.jsonl               the newest events, for GET /events
 //     blobs/sha256/<hex>         configs, manifests, indexes and layers as they were distributed
 //     layers/<chain-id hex>/diff a layer as overlayfs reads it
 //     layers/tmp-<random>/       a layer being made; removed at the next start
@@ -32,6 +33,7 @@ class Paths {
     const std::string& root() const { return root_; }
     std::string lock() const { return root_ + "/lock"; }
     std::string state_db() const { return root_ + "/state.db"; }
+    std::string events() const { return root_ + "/events.jsonl"; }
     std::string blobs() const { return root_ + "/blobs/sha256"; }
     // `digest` must be valid (is_digest).
     std::string blob(std::string_view digest) const;

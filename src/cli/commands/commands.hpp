@@ -31,6 +31,8 @@ extern const Command kCommit;
 extern const Command kCp;
 extern const Command kDiff;
 extern const Command kExport;
+// stats.cpp
+extern const Command kStats;
 // container_list.cpp
 extern const Command kPs;
 extern const Command kContainerLs;

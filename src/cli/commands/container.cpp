@@ -461,7 +461,7 @@ constinit const Command kContainerInspect{
     .completes = Completes::Containers,
 };
 
-static constinit const std::array<const Command*, 23> kContainerCommands = {&kAttach,
+static constinit const std::array<const Command*, 24> kContainerCommands = {&kAttach,
                                                                             &kCommit,
                                                                             &kContainerInspect,
                                                                             &kContainerLs,
@@ -480,6 +480,7 @@ static constinit const std::array<const Command*, 23> kContainerCommands = {&kAt
                                                                             &kRm,
                                                                             &kRun,
                                                                             &kStart,
+                                                                            &kStats,
                                                                             &kStop,
                                                                             &kTop,
                                                                             &kUnpause,

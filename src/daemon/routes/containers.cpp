@@ -157,10 +157,8 @@ Result<http::Reply> remove(Context& context, const Request& request) {
 }
 
 Result<http::Reply> prune(Context& context, const Request& request) {
-    api::ContainersPruneReport report;
     const engine::Filters filters = TRY(request.filters());
-    report.containers_deleted = TRY(context.containers.prune(filters));
-    return json_reply(report);
+    return json_reply(TRY(context.containers.prune(filters)));
 }
 
 }  // namespace

@@ -41,11 +41,11 @@ Result<http::Reply> inspect(Context& context, const Request& request) {
 
 Result<http::Reply> create(Context& context, const Request& request) {
     const auto body = TRY(request.body<api::NetworkCreateRequest>());
-    return json_reply(TRY(engine::create_network(context.networks, body)), 201);
+    return json_reply(TRY(engine::create_network(context.networks, context.events, body)), 201);
 }
 
 Result<http::Reply> remove(Context& context, const Request& request) {
-    TRY(context.networks.remove(request.name()));
+    TRY(engine::remove_network(context.networks, context.events, request.name()));
     return http::Reply::empty(204);
 }
 
@@ -64,8 +64,8 @@ Result<http::Reply> disconnect(Context& context, const Request& request) {
 
 Result<http::Reply> prune(Context& context, const Request& request) {
     const engine::Filters filters = TRY(request.filters());
-    return json_reply(
-        api::NetworksPruneReport{TRY(engine::prune_networks(context.networks, filters))});
+    return json_reply(api::NetworksPruneReport{
+        TRY(engine::prune_networks(context.networks, context.events, filters))});
 }
 
 }  // namespace

@@ -71,14 +71,15 @@ Result<http::Reply> disk_usage(Context& context, const Request& request) {
     return json_reply(usage);
 }
 
-api::Event view_of(const engine::Event& event) {
+// `legacy` adds what clients below 1.52 read.
+api::Event view_of(const engine::Event& event, bool legacy) {
     api::Event view;
     view.type = event.type;
     view.action = event.action;
     view.actor = {event.actor, event.attributes};
-    view.time = unix_seconds(event.time);
-    view.time_nano = event.time.time_since_epoch().count();
-    if (event.type == "container" || event.type == "image") {
+    view.time = unix_seconds(event.time());
+    view.time_nano = event.time_ns;
+    if (legacy && (event.type == "container" || event.type == "image")) {
         view.status = event.action;
         view.id = event.actor;
         const auto image = event.attributes.find("image");
@@ -89,14 +90,15 @@ api::Event view_of(const engine::Event& event) {
 
 // Sends the events until the client hangs up, or until `until` when there is one.
 Result<void> send_events(engine::Events& source, Time since, std::optional<Time> until,
-                         const engine::Filters& filters, http::StreamWriter& out) {
+                         const engine::Filters& filters, bool legacy, http::StreamWriter& out) {
     const engine::Events::Replay replay = TRY(source.subscribe(since));
     TRY(out.begin());
     std::vector<engine::Event> events = replay.past;
     for (;;) {
         for (const engine::Event& event : events) {
-            if (until && event.time > *until) return {};
-            if (engine::Events::matches(event, filters)) TRY(out.write(to_json(view_of(event))));
+            if (until && event.time() > *until) return {};
+            if (engine::Events::matches(event, filters))
+                TRY(out.write(to_json(view_of(event, legacy))));
         }
         std::optional<std::chrono::milliseconds> limit;
         if (until) limit = std::chrono::ceil<std::chrono::milliseconds>(*until - now());
@@ -123,11 +125,13 @@ Result<http::Reply> events(Context& context, const Request& request) {
                     request.text("since"), request.text("until"));
     }
     const engine::Filters filters = TRY(request.filters());
-    TRY(engine::Events::accept_filters(filters));
-    return http::Reply::stream(
-        200, "application/json",
-        [&source = context.events, since = since.value_or(kZeroTime), until, filters](
-            http::StreamWriter& out) { return send_events(source, since, until, filters, out); });
+    // Who asks for a time is told about what is remembered.
+    const Time from = since.value_or(until ? Time{} : kZeroTime);
+    return http::Reply::stream(200, "application/json",
+                               [&source = context.events, from, until, filters,
+                                legacy = request.before(1, 52)](http::StreamWriter& out) {
+                                   return send_events(source, from, until, filters, legacy, out);
+                               });
 }
 
 }  // namespace

@@ -47,11 +47,11 @@ Result<http::Reply> create(Context& context, const Request& request) {
     if (!body.driver_opts.empty()) {
         return fail(Code::NotImplemented, "options of volumes are not supported");
     }
-    return json_reply(engine::view_of(TRY(context.volumes.create(body.name, body.labels))), 201);
+    return json_reply(TRY(engine::create_volume(context.volumes, context.events, body)), 201);
 }
 
 Result<http::Reply> remove(Context& context, const Request& request) {
-    auto removed = context.volumes.remove(request.name());
+    auto removed = engine::remove_volume(context.volumes, context.events, request.name());
     // `force` makes an absent volume a success, nothing else.
     const bool absent = !removed && removed.error().code == Code::NotFound;
     if (!removed && !(absent && request.flag("force"))) return fail(std::move(removed).error());
@@ -62,7 +62,7 @@ Result<http::Reply> prune(Context& context, const Request& request) {
     const engine::Filters filters = TRY(request.filters());
     const auto which =
         request.before(1, 42) ? engine::VolumesToPrune::All : engine::VolumesToPrune::Anonymous;
-    return json_reply(TRY(engine::prune_volumes(context.volumes, filters, which)));
+    return json_reply(TRY(engine::prune_volumes(context.volumes, context.events, filters, which)));
 }
 
 }  // namespace

@@ -1,0 +1,86 @@
+"""coffer's commands that look: their output beside that of the docker CLI on the same engine."""
+import json
+import os
+import pty
+import re
+import select
+import subprocess
+import time
+import unittest
+
+from support.engine import BIN, Engine
+from support.registry import busybox_rootfs
+
+
+def setUpModule():
+    global engine
+    engine = Engine()
+    engine.docker("import", "-c", 'CMD ["sh"]', "-c", "ENV PATH=/bin", "-", "busybox",
+                  input=busybox_rootfs())
+    engine.docker("run", "-d", "--name", "web", "busybox", "sleep", "1000")
+    engine.docker("create", "--name", "idle", "busybox", "true")
+
+
+def tearDownModule():
+    engine.close()
+
+
+def environment():
+    return {**os.environ, "DOCKER_HOST": f"unix://{engine.socket}", "TERM": "xterm",
+            "DOCKER_CONFIG": str(engine.dir / "docker")}
+
+
+def coffer(*args):
+    return subprocess.run([BIN / "coffer", *args], env=environment(), capture_output=True,
+                          text=True, timeout=60, stdin=subprocess.DEVNULL)
+
+
+class StatsTest(unittest.TestCase):
+    def same(self, *args):
+        ours, theirs = coffer(*args), engine.docker(*args, check=False)
+        self.assertEqual((ours.returncode, ours.stderr), (theirs.returncode, theirs.stderr))
+        # The numbers move between the two.
+        masked = [re.sub(r"[0-9.]+(?=%|B|kB|MB|KiB|MiB|GiB| )", "N", run.stdout)
+                  for run in (ours, theirs)]
+        masked = [re.sub(r"N[kKM]?i?B", "NB", text) for text in masked]
+        masked = [re.sub(r" +", " ", text) for text in masked]
+        self.assertEqual(*masked)
+
+    def test_same_as_docker(self):
+        self.same("stats", "--no-stream")
+        self.same("stats", "--no-stream", "--all")
+        self.same("stats", "--no-stream", "--no-trunc", "web")
+        self.same("stats", "--no-stream", "--format", "json", "web")
+        self.same("stats", "--no-stream", "--format", "{{.Container}} {{.Name}} {{.PIDs}}", "web")
+        self.same("stats", "--no-stream", "--format", "table {{.Name}}\t{{.MemPerc}}", "idle")
+
+    def test_an_absent_container(self):
+        run = coffer("stats", "--no-stream", "absent")
+        self.assertEqual((run.returncode, run.stderr),
+                         (1, "Error response from daemon: No such container: absent\n"))
+
+    def test_the_live_view(self):
+        child, terminal = pty.fork()
+        if child == 0:
+            os.execve(BIN / "coffer", ["coffer", "stats"], environment())
+        seen = b""
+        deadline = time.monotonic() + 30
+        while seen.count("HISTORY".encode()) < 4 and time.monotonic() < deadline:
+            if select.select([terminal], [], [], 1)[0]:
+                seen += os.read(terminal, 65536)
+        os.write(terminal, b"q")
+        try:
+            while more := os.read(terminal, 65536):
+                seen += more
+        except OSError:
+            pass
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
+        text = seen.decode()
+        self.assertIn("web", text)
+        self.assertIn("▁", text)
+        self.assertTrue(text.startswith("\033[?1049h"))
+        self.assertTrue(text.endswith("\033[?1049l"))
+
+
+if __name__ == "__main__":
+    unittest.main()
