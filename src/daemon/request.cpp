@@ -99,7 +99,7 @@ Result<engine::Filters> Request::filters() const {
 Result<std::optional<std::string>> Request::json_text(NeedBody need) const {
     if (!has_body()) {
         if (need == NeedBody::No) return std::optional<std::string>();
-        return fail(Code::InvalidArgument, "got EOF while reading request body");
+        return fail(Code::InvalidArgument, "invalid JSON: got EOF while reading request body");
     }
     const std::string_view type = http_.headers.get("Content-Type");
     const auto parameters = cut(type, ";");

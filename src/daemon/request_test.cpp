@@ -76,7 +76,7 @@ TEST(Request, JsonBodies) {
         Sample("", R"({"Detach":true})", "application/json; charset=utf-8").typed().body<Body>());
     EXPECT_TRUE(Sample("", "", "").typed().body<Body>(Request::NeedBody::No));
     for (const auto& [text, type, message] : std::vector<std::array<std::string, 3>>{
-             {"", "application/json", "got EOF while reading request body"},
+             {"", "application/json", "invalid JSON: got EOF while reading request body"},
              {"{}", "text/plain",
               "unsupported Content-Type header (text/plain): must be 'application/json'"},
              {"{", "application/json", "invalid JSON"},

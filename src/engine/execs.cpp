@@ -145,6 +145,9 @@ Result<void> Execs::start(const std::string& id, const api::ExecStartRequest& re
             message.client = std::move(client);
             fds.push_back(connection.get());
         }
+        // Told before, as docker does: nothing may come after its end.
+        impl_->containers.publish_event(*record, "exec_start: " + join(exec.request.cmd, " "),
+                                        {{"execID", id}});
         const shim::Reply reply = TRY(link->request(std::move(message), fds));
         auto locked = impl_->execs.lock();
         const auto found = locked->find(id);
@@ -171,11 +174,8 @@ Result<void> Execs::start(const std::string& id, const api::ExecStartRequest& re
             found->second.running = false;
             if (!found->second.exit_code) found->second.exit_code = kStartFailed;
         }
-        return started;
     }
-    impl_->containers.publish_event(*record, "exec_start: " + join(exec.request.cmd, " "),
-                                    {{"execID", id}});
-    return {};
+    return started;
 }
 
 Result<void> Execs::resize(const std::string& id, unsigned height, unsigned width) {

@@ -222,7 +222,7 @@ class Events(Http):
         soon = time.time() + 0.5
         self.assertEqual(self.engine.api("GET", f"/events?until={soon:.3f}")[0], 200)
         self.assertEqual(self.message("GET", "/events?since=5&until=4")[0], 400)
-        self.assertEqual(self.message("GET", '/events?filters={"nope":["a"]}')[0], 400)
+        self.assertEqual(self.message("GET", "/events?filters=nonsense")[0], 400)
 
 
 class Ends(unittest.TestCase):
