@@ -165,6 +165,7 @@ void describe(json::Fields& f, const WaitResponse& s) {
 void describe(json::Fields& f, const ContainerUpdateRequest& s) {
     describe(f, s.resources);
     f("RestartPolicy", s.restart_policy);
+    f("LogConfig", s.log_config);
 }
 
 void describe(json::Fields& f, const ContainerUpdateResponse& s) {

@@ -182,6 +182,7 @@ struct WaitResponse {
 struct ContainerUpdateRequest {
     Resources resources;  // embedded; zero leaves a limit as it is
     RestartPolicy restart_policy;
+    LogConfig log_config;  // ours: limits of the log, changed by themselves
 };
 
 struct ContainerUpdateResponse {

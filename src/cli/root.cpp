@@ -29,7 +29,7 @@ constinit const std::array kCommands = {
     &kInfo,    &kInspect, &kKill,     &kLoad,       &kLogin,     &kLogout, &kLogs,   &kMan,
     &kNetwork, &kPause,   &kPort,     &kPs,         &kPull,      &kPush,   &kRename, &kRestart,
     &kRm,      &kRmi,     &kRun,      &kSave,       &kStart,     &kStats,  &kStop,   &kSystem,
-    &kTag,     &kTop,     &kUnpause,  &kVersion,    &kVolume,    &kWait,
+    &kTag,     &kTop,     &kUnpause,  &kUpdate,     &kVersion,   &kVolume, &kWait,
 };
 
 }  // namespace

@@ -107,41 +107,6 @@ Result<void> check_caller(const api::HostConfig& host, const Caller& caller) {
     return {};
 }
 
-Result<void> check_resources(const api::Resources& res, std::vector<std::string>& warnings) {
-    constexpr std::int64_t kLeastMemory = 6 << 20;
-    if (res.memory != 0 && res.memory < kLeastMemory) {
-        return fail(Code::InvalidArgument, "Minimum memory limit allowed is 6MB");
-    }
-    if (res.memory > 0 && res.memory_swap > 0 && res.memory_swap < res.memory) {
-        return fail(Code::InvalidArgument,
-                    "Minimum memoryswap limit should be larger than memory limit, see usage");
-    }
-    if (res.memory == 0 && res.memory_swap > 0) {
-        return fail(
-            Code::InvalidArgument,
-            "You should always set the Memory limit when using Memoryswap limit, see usage");
-    }
-    if (res.nano_cpus < 0) return fail(Code::InvalidArgument, "NanoCPUs must not be negative");
-    if (res.nano_cpus > 0 && (res.cpu_quota != 0 || res.cpu_period != 0)) {
-        return fail(Code::InvalidArgument,
-                    "Conflicting options: Nano CPUs and CPU Period or Quota cannot both be set");
-    }
-    if (res.blkio_weight != 0 && (res.blkio_weight < 10 || res.blkio_weight > 1000)) {
-        return fail(Code::InvalidArgument, "Range of blkio weight is from 10 to 1000");
-    }
-    if (res.memory_swappiness && *res.memory_swappiness > 100) {
-        return fail(Code::InvalidArgument,
-                    "Invalid value: {}, valid memory swappiness range is 0-100",
-                    *res.memory_swappiness);
-    }
-    if (res.oom_kill_disable.value_or(false) && res.memory == 0) {
-        warnings.emplace_back(
-            "OOM killer is disabled for the container, but no memory limit is set, "
-            "this can result in the system running out of resources.");
-    }
-    return {};
-}
-
 Result<void> check_ports(const api::HostConfig& host) {
     for (const auto& [port, bindings] : host.port_bindings) {
         network::PortRequest request = TRY(network::parse_container_port(port));
@@ -181,6 +146,41 @@ std::string network_of(const api::HostConfig& host) {
 }
 
 }  // namespace
+
+Result<void> check_resources(const api::Resources& res, std::vector<std::string>& warnings) {
+    constexpr std::int64_t kLeastMemory = 6 << 20;
+    if (res.memory != 0 && res.memory < kLeastMemory) {
+        return fail(Code::InvalidArgument, "Minimum memory limit allowed is 6MB");
+    }
+    if (res.memory > 0 && res.memory_swap > 0 && res.memory_swap < res.memory) {
+        return fail(Code::InvalidArgument,
+                    "Minimum memoryswap limit should be larger than memory limit, see usage");
+    }
+    if (res.memory == 0 && res.memory_swap > 0) {
+        return fail(
+            Code::InvalidArgument,
+            "You should always set the Memory limit when using Memoryswap limit, see usage");
+    }
+    if (res.nano_cpus < 0) return fail(Code::InvalidArgument, "NanoCPUs must not be negative");
+    if (res.nano_cpus > 0 && (res.cpu_quota != 0 || res.cpu_period != 0)) {
+        return fail(Code::InvalidArgument,
+                    "Conflicting options: Nano CPUs and CPU Period or Quota cannot both be set");
+    }
+    if (res.blkio_weight != 0 && (res.blkio_weight < 10 || res.blkio_weight > 1000)) {
+        return fail(Code::InvalidArgument, "Range of blkio weight is from 10 to 1000");
+    }
+    if (res.memory_swappiness && *res.memory_swappiness > 100) {
+        return fail(Code::InvalidArgument,
+                    "Invalid value: {}, valid memory swappiness range is 0-100",
+                    *res.memory_swappiness);
+    }
+    if (res.oom_kill_disable.value_or(false) && res.memory == 0) {
+        warnings.emplace_back(
+            "OOM killer is disabled for the container, but no memory limit is set, "
+            "this can result in the system running out of resources.");
+    }
+    return {};
+}
 
 Result<void> Containers::Impl::check_links(const Record& record) const {
     const api::HostConfig& host = record.host_config;

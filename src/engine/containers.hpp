@@ -111,6 +111,10 @@ class Containers {
     Result<void> pause(const std::string& name);
     Result<void> unpause(const std::string& name);
     Result<void> rename(const std::string& name, const std::string& new_name);
+    // Limits and restart policy: all or nothing, at once for one that runs. Zero and empty leave a
+    // value as it is.
+    Result<api::ContainerUpdateResponse> update(const std::string& name,
+                                                const api::ContainerUpdateRequest& request);
     Result<void> resize(const std::string& name, unsigned height, unsigned width);
     Result<void> remove(const std::string& name, const RemoveOptions& options,
                         const Caller& caller);

@@ -148,6 +148,8 @@ struct Containers::Impl {
 inline store::Durability durability_of(const Record& record) {
     return record.host_config.auto_remove ? store::Durability::Later : store::Durability::AtOnce;
 }
+// docker's rules for the limits of a container. Pure.
+Result<void> check_resources(const api::Resources& res, std::vector<std::string>& warnings);
 // The rows of ps about these processes, with their threads. Pure.
 Result<api::TopResponse> parse_processes(const std::string& output, const std::vector<int>& pids);
 // "TERM", "SIGTERM", "15" -> 15.

@@ -51,6 +51,8 @@ extern const Command kLoad;
 extern const Command kSave;
 extern const Command kImport;
 extern const Command kImage;
+// update.cpp
+extern const Command kUpdate;
 // network.cpp
 extern const Command kNetwork;
 // volume.cpp

@@ -461,7 +461,7 @@ constinit const Command kContainerInspect{
     .completes = Completes::Containers,
 };
 
-static constinit const std::array<const Command*, 24> kContainerCommands = {&kAttach,
+static constinit const std::array<const Command*, 25> kContainerCommands = {&kAttach,
                                                                             &kCommit,
                                                                             &kContainerInspect,
                                                                             &kContainerLs,
@@ -484,6 +484,7 @@ static constinit const std::array<const Command*, 24> kContainerCommands = {&kAt
                                                                             &kStop,
                                                                             &kTop,
                                                                             &kUnpause,
+                                                                            &kUpdate,
                                                                             &kWait};
 constinit const Command kContainer{
     .name = "container",

@@ -86,26 +86,6 @@ Result<json::Value> parse_device(std::string_view text) {
         {"PathOnHost", source}, {"PathInContainer", target}, {"CgroupPermissions", mode}});
 }
 
-Result<json::Value> restart_policy(std::string_view text) {
-    json::Value out(json::Object{{"Name", ""}, {"MaximumRetryCount", 0}});
-    if (text.empty()) return out;
-    const auto sides = cut(text, ":");
-    if (sides && sides->first.empty()) {
-        return fail(Code::InvalidArgument,
-                    "invalid restart policy format: no policy provided before colon");
-    }
-    if (sides && !sides->second.empty()) {
-        const auto count = decimal(sides->second, "Atoi");
-        if (!count) {
-            return fail(Code::InvalidArgument,
-                        "invalid restart policy format: maximum retry count must be an integer");
-        }
-        out.set("MaximumRetryCount", *count);
-    }
-    out.set("Name", sides ? sides->first : text);
-    return out;
-}
-
 // CAP_X in capitals, each once, sorted.
 std::vector<std::string> capabilities(const std::vector<std::string>& words) {
     std::set<std::string> out;
@@ -309,6 +289,26 @@ Result<void> set_storage(json::Value& host, const Values& flags) {
 }
 
 }  // namespace
+
+Result<json::Value> restart_policy(std::string_view text) {
+    json::Value out(json::Object{{"Name", ""}, {"MaximumRetryCount", 0}});
+    if (text.empty()) return out;
+    const auto sides = cut(text, ":");
+    if (sides && sides->first.empty()) {
+        return fail(Code::InvalidArgument,
+                    "invalid restart policy format: no policy provided before colon");
+    }
+    if (sides && !sides->second.empty()) {
+        const auto count = decimal(sides->second, "Atoi");
+        if (!count) {
+            return fail(Code::InvalidArgument,
+                        "invalid restart policy format: maximum retry count must be an integer");
+        }
+        out.set("MaximumRetryCount", *count);
+    }
+    out.set("Name", sides ? sides->first : text);
+    return out;
+}
 
 Result<json::Value> host_config(const Values& flags) {
     TRY(check_namespace_modes(flags));

@@ -29,6 +29,8 @@ Result<CreateRequest> build_create_request(const Values& flags,
 
 // The three parts of it.
 Result<json::Value> host_config(const Values& flags);
+// "on-failure:3" as an object; an empty text is no change.
+Result<json::Value> restart_policy(std::string_view text);
 // {"<network>": {...}} of NetworkingConfig.
 Result<json::Value> endpoints_config(const Values& flags);
 // The name in HostConfig.NetworkMode.

@@ -22,6 +22,7 @@ Result<http::Reply> kill(Context&, const Request&);
 Result<http::Reply> pause(Context&, const Request&);
 Result<http::Reply> unpause(Context&, const Request&);
 Result<http::Reply> rename(Context&, const Request&);
+Result<http::Reply> update(Context&, const Request&);
 Result<http::Reply> resize(Context&, const Request&);
 Result<http::Reply> remove(Context&, const Request&);
 Result<http::Reply> prune(Context&, const Request&);
@@ -40,6 +41,7 @@ constexpr Route kRoutes[] = {
     {Method::Post, "/containers/{id}/pause", &pause},
     {Method::Post, "/containers/{id}/unpause", &unpause},
     {Method::Post, "/containers/{id}/rename", &rename},
+    {Method::Post, "/containers/{id}/update", &update},
     {Method::Post, "/containers/{id}/resize", &resize},
     {Method::Delete, "/containers/{id}", &remove},
 };
@@ -140,6 +142,14 @@ Result<http::Reply> unpause(Context& context, const Request& request) {
 Result<http::Reply> rename(Context& context, const Request& request) {
     TRY(context.containers.rename(request.name(), request.text("name")));
     return http::Reply::empty(204);
+}
+
+Result<http::Reply> update(Context& context, const Request& request) {
+    const auto body = TRY(request.body<api::ContainerUpdateRequest>());
+    if (body.log_config.config.empty())
+        return json_reply(TRY(context.containers.update(request.name(), body)));
+    TRY(context.containers.set_log_limits(request.name(), body.log_config.config));
+    return json_reply(api::ContainerUpdateResponse());
 }
 
 Result<http::Reply> resize(Context& context, const Request& request) {
