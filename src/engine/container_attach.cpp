@@ -87,34 +87,35 @@ Result<void> Containers::attach(const AttachTicket& ticket, sys::Fd connection,
     client.use_stdout = ticket.options.stdout_open;
     client.use_stderr = ticket.options.stderr_open;
     client.raw = ticket.options.raw;
-    client.gated = ticket.options.logs;
     client.detach_keys = ticket.options.detach_keys;
     client.early = std::move(early);
     impl_->publish_event(*record, "attach");
     sys::PipeEnds gate;
-    if (client.gated) gate = TRY(sys::make_pipe());
     std::optional<Time> attached;
     {
         // The claim keeps a start from passing between the look and the hand-over.
         const Container::Claim claim(container);
         const auto link = container->link();
-        TRY(sys::write_all(socket, greeting));
         if (!link) {
+            TRY(sys::write_all(socket, greeting));
             // What is in the log is of former runs: it comes before all that follows.
-            client.gated = false;
             if (place) TRY(send_log(*container, *place, ticket, {}, socket));
             container->add_pending({std::move(client), std::move(connection)});
             return {};
         }
-        std::vector<int> fds = {socket};
-        if (client.gated) fds.push_back(gate.read.get());
+        client.gated = true;
+        client.after_log = ticket.options.logs;
+        gate = TRY(sys::make_pipe());
+        const int fds[] = {socket, gate.read.get()};
         const auto reply =
             TRY(link->request(shim::Attach{.exec_id = "", .client = std::move(client)}, fds));
         if (!reply.ok) return fail(Code::Conflict, "attach: {}", reply.message);
         attached = parse_rfc3339(reply.time);
     }
     gate.read.reset();
-    // The shim sends nothing before the gate closes with its other end, here.
+    // The client may rely on all output from the greeting on. The shim sends nothing before the
+    // gate closes with its other end, at the end of this function.
+    TRY(sys::write_all(socket, greeting));
     return place ? send_log(*container, *place, ticket, attached, socket) : Result<void>();
 }
 

@@ -95,8 +95,7 @@ Result<void> Io::attach(sys::Fd socket, sys::Fd gate, const Client& client) {
     clients_.push_back(std::make_unique<ClientStream>(reactor_, std::move(socket), std::move(gate),
                                                       wanted, options_.terminal, std::move(keys),
                                                       std::move(events)));
-    // Who gets the log first needs what is not in it yet.
-    if (client.gated && options_.log != nullptr) {
+    if (client.after_log && options_.log != nullptr) {
         for (const Source source : {Source::Stdout, Source::Stderr}) {
             clients_.back()->send(source, options_.log->waiting(stream_of(source)));
         }

@@ -13,6 +13,7 @@ static void describe(json::Fields& f, const Client& s) {
     f("stderr", s.use_stderr);
     f("raw", s.raw);
     f("gated", s.gated);
+    f("afterLog", s.after_log);
     f("detachKeys", s.detach_keys);
     f("early", s.early);  // base64 on the wire
 }

@@ -147,6 +147,16 @@ class Hijacked(AttachTest):
         second.send(b"three\n")
         self.assertEqual(second.until(b"\n"), b"three\n")
 
+    def test_output_after_the_reply_is_not_missed(self):
+        self.start("cat", flags=["-i"])
+        first = self.attach()
+        for i in range(150):
+            late = Stream("/v1.44/containers/ct/attach?stream=1&stdout=1")
+            first.send(b"%d\n" % i)
+            self.assertEqual(late.until(b"\n"), b"%d\n" % i)
+            late.close()
+            self.assertEqual(first.until(b"\n"), b"%d\n" % i)
+
     def test_logs_and_stream_give_every_line_once(self):
         self.start("sh", "-c", "i=0; while true; do i=$((i+1)); echo $i; done")
         for _ in range(5):
