@@ -33,7 +33,7 @@ struct Client {
     // Nothing is sent before the gate, a further descriptor, is readable or its other end closed:
     // the engine has something to send first. The Reply says the time from which on output is kept.
     bool gated = false;
-    bool after_log = false;  // what is not in the log yet, the part of a line, comes first
+    bool after_log = false;   // what is not in the log yet, the part of a line, comes first
     std::string detach_keys;  // docker's text, "ctrl-p,ctrl-q"; empty: the default
     std::string early;        // bytes that came with the client's request (any bytes)
 };
