@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <deque>
 #include <exception>
+#include <map>
 #include <thread>
+#include <vector>
 
 #include "base/log.hpp"
 
@@ -36,7 +38,8 @@ struct WorkerPool::Impl {
 
     struct State {
         std::deque<std::function<void()>> jobs;
-        unsigned threads = 0;
+        std::map<std::thread::id, std::thread> threads;
+        std::vector<std::thread> ended;  // to be joined
         unsigned idle = 0;
         bool closed = false;
     };
@@ -44,7 +47,7 @@ struct WorkerPool::Impl {
     const unsigned most;
     Sync<State> state;
     std::condition_variable changed;
-    std::condition_variable ended;
+    std::condition_variable thread_ended;
 
     Impl(unsigned stay_count, unsigned most_count) : stay(stay_count), most(most_count) {}
 
@@ -54,7 +57,7 @@ struct WorkerPool::Impl {
         const auto wanted = [&] { return locked->closed || !locked->jobs.empty(); };
         ++locked->idle;
         while (!wanted()) {
-            if (locked->threads <= stay) {
+            if (locked->threads.size() <= stay) {
                 locked.wait(changed, wanted);
             } else if (!locked.wait_for(changed, kIdleLimit, wanted)) {
                 break;
@@ -62,8 +65,9 @@ struct WorkerPool::Impl {
         }
         --locked->idle;
         if (locked->jobs.empty()) {
-            --locked->threads;
-            ended.notify_all();
+            auto self = locked->threads.extract(std::this_thread::get_id());
+            locked->ended.push_back(std::move(self.mapped()));
+            thread_ended.notify_all();
             return {};
         }
         auto job = std::move(locked->jobs.front());
@@ -83,26 +87,35 @@ struct WorkerPool::Impl {
 };
 
 WorkerPool::WorkerPool(unsigned threads, unsigned most)
-    : impl_(std::make_shared<Impl>(threads, std::max(threads, most))) {}
+    : impl_(std::make_unique<Impl>(threads, std::max(threads, most))) {}
 
 WorkerPool::~WorkerPool() {
-    auto locked = impl_->state.lock();
-    locked->closed = true;
-    impl_->changed.notify_all();
-    locked.wait(impl_->ended, [&] { return locked->threads == 0; });
+    std::vector<std::thread> ended;
+    {
+        auto locked = impl_->state.lock();
+        locked->closed = true;
+        impl_->changed.notify_all();
+        locked.wait(impl_->thread_ended, [&] { return locked->threads.empty(); });
+        ended.swap(locked->ended);
+    }
+    for (std::thread& thread : ended) thread.join();
 }
 
 void WorkerPool::submit(std::function<void()> job) {
+    std::vector<std::thread> ended;
     {
         auto locked = impl_->state.lock();
         locked->jobs.push_back(std::move(job));
+        ended.swap(locked->ended);
         // Those that idle may be fewer than what waits for them.
-        if (locked->jobs.size() > locked->idle && locked->threads < impl_->most) {
-            ++locked->threads;
-            std::thread([impl = impl_] { impl->work(); }).detach();
+        if (locked->jobs.size() > locked->idle && locked->threads.size() < impl_->most) {
+            std::thread thread([impl = impl_.get()] { impl->work(); });
+            const auto id = thread.get_id();
+            locked->threads.emplace(id, std::move(thread));
         }
     }
     impl_->changed.notify_one();
+    for (std::thread& thread : ended) thread.join();
 }
 
 }  // namespace coffer

@@ -78,7 +78,7 @@ class WorkerPool {
 
   private:
     struct Impl;
-    std::shared_ptr<Impl> impl_;  // shared with its threads, which nobody joins
+    std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace coffer
