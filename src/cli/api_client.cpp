@@ -194,21 +194,21 @@ std::string image_path(std::string_view name, std::string_view rest) {
     return format("/images/{}{}", encode_path_part(name, "/:@"), rest);
 }
 
-std::string encode_filters(const std::vector<std::string>& filters) {
+void add_filters(Query& query, const std::vector<std::string>& filters) {
     std::map<std::string, std::map<std::string, bool>> sets;
     for (const std::string& filter : filters) {
         if (const auto sides = cut(filter, "=")) {
             sets[std::string(sides->first)][std::string(sides->second)] = true;
         }
     }
-    if (sets.empty()) return {};
+    if (sets.empty()) return;
     json::Value out{json::Object{}};
     for (const auto& [name, values] : sets) {
         json::Value set{json::Object{}};
         for (const auto& [value, yes] : values) set.set(value, yes);
         out.set(name, std::move(set));
     }
-    return json::write(out, {.escape = json::Escape::Plain});
+    query.emplace("filters", json::write(out, {.escape = json::Escape::Plain}));
 }
 
 Result<std::optional<json::Value>> JsonLines::next() {

@@ -61,8 +61,8 @@ class Api {
 std::string container_path(std::string_view name, std::string_view rest = {});
 // "/images/<name>" where the slashes of the name stay.
 std::string image_path(std::string_view name, std::string_view rest = {});
-// {"status":{"running":true}} from "status=running" words; empty when there are none.
-std::string encode_filters(const std::vector<std::string>& filters);
+// filters={"status":{"running":true}} from "status=running" words; nothing when there are none.
+void add_filters(Query& query, const std::vector<std::string>& filters);
 
 // Reads a stream of JSON documents, one a line or one after the other, as they arrive.
 class JsonLines {

@@ -74,6 +74,20 @@ constexpr Flag with_default(Flag flag, std::string_view kept, std::string_view s
     flag.default_shown = shown;
     return flag;
 }
+// Another word after the name in --help.
+constexpr Flag typed(std::string_view type, Flag flag, std::string_view default_shown = {}) {
+    flag.type = type;
+    flag.default_shown = default_shown;
+    return flag;
+}
+// A number whose default, 0, is not shown.
+constexpr Flag counted(Flag flag) {
+    return with_default(flag, "0", {});
+}
+// "key=value" words.
+constexpr Flag mapped(Flag flag) {
+    return typed("map", flag, "map[]");
+}
 
 // Two tables read as one; the second may be shared between commands.
 struct FlagTable {

@@ -10,6 +10,7 @@
 #include "cli/checks.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/commands/formats.hpp"
+#include "cli/commands/pruning.hpp"
 #include "cli/output.hpp"
 #include "cli/table.hpp"
 #include "cli/units.hpp"
@@ -298,25 +299,10 @@ Result<int> inspect(Invocation& call) {
         });
 }
 
-Result<int> prune(Invocation& call) {
-    if (!call.flags.is_set("force") &&
-        !TRY(confirm("WARNING! This will remove all stopped containers.\n"
-                     "Are you sure you want to continue?"))) {
-        return fail(Code::Cancelled, "container prune has been cancelled");
-    }
-    Query query;
-    if (const std::string filters = encode_filters(call.flags.list("filter")); !filters.empty()) {
-        query.emplace("filters", filters);
-    }
-    const json::Value report = TRY(call.api.post("/containers/prune", query));
-    std::string out;
-    for (const json::Value& id : array_of(report, "ContainersDeleted")) {
-        out += template_text(id) + "\n";
-    }
-    if (!out.empty()) TRY(print("Deleted Containers:\n" + out + "\n"));
-    TRY(print_line("Total reclaimed space: " +
-                   human_size(static_cast<double>(int_of(report, "SpaceReclaimed")), 4)));
-    return 0;
+Result<int> prune_stopped(Invocation& call) {
+    return prune(call,
+                 {.object = "container", .title = "Containers", .what = "all stopped containers"},
+                 call.flags.list("filter"));
 }
 
 constexpr std::string_view kSome = "CONTAINER [CONTAINER...]";
@@ -447,7 +433,7 @@ constinit const Command kContainerPrune{
     .name = "prune",
     .arguments = "[OPTIONS]",
     .summary = "Remove all stopped containers",
-    .run = &prune,
+    .run = &prune_stopped,
     .flags = {kPruneFlags},
 };
 constinit const Command kContainerInspect{

@@ -17,12 +17,7 @@ namespace {
 
 constexpr std::array kFlags = {
     toggle("all", 'a', "Show all containers (default shows just running)"),
-    [] {
-        Flag flag =
-            list("filter", 'f', &check_filter, "Filter output based on conditions provided");
-        flag.type = "filter";
-        return flag;
-    }(),
+    filter_flag('f', "Filter output based on conditions provided"),
     text("format", 0, kListFormatHelp),
     with_default(value("int", "last", 'n', &check_int,
                        "Show n last created containers (includes all states)"),
@@ -223,9 +218,7 @@ Result<int> ps(Invocation& call) {
     if (flags.is_set("all")) query.emplace("all", "1");
     if (last > 0) query.emplace("limit", format("{}", last));
     if (size) query.emplace("size", "1");
-    if (const std::string filters = encode_filters(flags.list("filter")); !filters.empty()) {
-        query.emplace("filters", filters);
-    }
+    add_filters(query, flags.list("filter"));
     const json::Value reply = TRY(call.api.get("/containers/json", query));
     std::vector<Row> rows;
     for (const json::Value& item : array_of(reply, "")) {

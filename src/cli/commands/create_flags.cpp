@@ -13,10 +13,6 @@ constexpr std::string_view kCgroupnsHelp =
     "'':        Use the cgroup namespace as configured by the\n"
     "           default-cgroupns-mode option on the daemon (default)";
 
-constexpr Flag counted(Flag flag) {
-    return with_default(flag, "0", {});
-}
-
 // Of Windows hosts: read, as docker does, but not shown.
 constexpr Flag for_windows(Flag flag) {
     flag = counted(flag);
@@ -24,34 +20,23 @@ constexpr Flag for_windows(Flag flag) {
     return flag;
 }
 
-constexpr Flag kNetwork = [] {
-    Flag flag = list("network", 0, &check_network, "Connect a container to a network");
-    flag.type = "network";
-    return flag;
-}();
+constexpr Flag kNetwork =
+    typed("network", list("network", 0, &check_network, "Connect a container to a network"));
 constexpr Flag kNetworkAlias =
     list("network-alias", 0, nullptr, "Add network-scoped alias for the container");
 constexpr Flag kDnsOption = list("dns-option", 0, nullptr, "Set DNS options");
 
-constexpr Flag listed(std::string_view type, Flag flag, std::string_view shown) {
-    flag.type = type;
-    flag.default_shown = shown;
-    return flag;
-}
-
 constexpr std::array kFlags = {
     list("add-host", 0, &check_add_host, "Add a custom host-to-IP mapping (host:ip)"),
-    listed("map",
-           list("annotation", 0, nullptr,
-                "Add an annotation to the container (passed through to the OCI runtime)"),
-           "map[]"),
+    mapped(list("annotation", 0, nullptr,
+                "Add an annotation to the container (passed through to the OCI runtime)")),
     list("attach", 'a', &check_attach, "Attach to STDIN, STDOUT or STDERR"),
     counted(value("uint16", "blkio-weight", 0, &check_uint16,
                   "Block IO (relative weight), between 10 and 1000, or 0 to disable (default 0)")),
-    listed("list",
-           list("blkio-weight-device", 0, &check_weight_device,
-                "Block IO weight (relative device weight)"),
-           "[]"),
+    typed("list",
+          list("blkio-weight-device", 0, &check_weight_device,
+               "Block IO weight (relative device weight)"),
+          "[]"),
     list("cap-add", 0, nullptr, "Add Linux capabilities"),
     list("cap-drop", 0, nullptr, "Drop Linux capabilities"),
     text("cgroup-parent", 0, "Optional parent cgroup for the container"),
@@ -74,22 +59,22 @@ constexpr std::array kFlags = {
     list("device", 0, nullptr, "Add a host device to the container"),
     list("device-cgroup-rule", 0, &check_device_rule,
          "Add a rule to the cgroup allowed devices list"),
-    listed("list",
-           list("device-read-bps", 0, &check_bps_device,
-                "Limit read rate (bytes per second) from a device"),
-           "[]"),
-    listed("list",
-           list("device-read-iops", 0, &check_iops_device,
-                "Limit read rate (IO per second) from a device"),
-           "[]"),
-    listed("list",
-           list("device-write-bps", 0, &check_bps_device,
-                "Limit write rate (bytes per second) to a device"),
-           "[]"),
-    listed("list",
-           list("device-write-iops", 0, &check_iops_device,
-                "Limit write rate (IO per second) to a device"),
-           "[]"),
+    typed("list",
+          list("device-read-bps", 0, &check_bps_device,
+               "Limit read rate (bytes per second) from a device"),
+          "[]"),
+    typed("list",
+          list("device-read-iops", 0, &check_iops_device,
+               "Limit read rate (IO per second) from a device"),
+          "[]"),
+    typed("list",
+          list("device-write-bps", 0, &check_bps_device,
+               "Limit write rate (bytes per second) to a device"),
+          "[]"),
+    typed("list",
+          list("device-write-iops", 0, &check_iops_device,
+               "Limit write rate (IO per second) to a device"),
+          "[]"),
     with_default(toggle("disable-content-trust", 0, "Skip image verification"), "true", "true"),
     list("dns", 0, &check_dns, "Set custom DNS servers"),
     kDnsOption,
@@ -100,10 +85,10 @@ constexpr std::array kFlags = {
     list("env", 'e', &check_env, "Set environment variables"),
     list("env-file", 0, nullptr, "Read in a file of environment variables"),
     list("expose", 0, nullptr, "Expose a port or a range of ports"),
-    listed("gpu-request",
-           list("gpus", 0, &check_gpus,
-                "GPU devices to add to the container ('all' to pass all GPUs)"),
-           {}),
+    typed("gpu-request",
+          list("gpus", 0, &check_gpus,
+               "GPU devices to add to the container ('all' to pass all GPUs)"),
+          {}),
     list("group-add", 0, nullptr, "Add additional groups to join"),
     text("health-cmd", 0, "Command to run to check health"),
     text("health-http", 0, "URL to get to check health, from inside (\"http://:8080/healthz\")"),
@@ -149,8 +134,8 @@ constexpr std::array kFlags = {
     with_default(value("int", "memory-swappiness", 0, &check_int,
                        "Tune container memory swappiness (0 to 100)"),
                  "-1", "-1"),
-    listed("mount", list("mount", 0, &check_mount, "Attach a filesystem mount to the container"),
-           {}),
+    typed("mount", list("mount", 0, &check_mount, "Attach a filesystem mount to the container"),
+          {}),
     text("name", 0, "Assign a name to the container"),
     kNetwork,
     other_spelling("net", kNetwork),
@@ -180,10 +165,10 @@ constexpr std::array kFlags = {
     counted(
         value("int", "stop-timeout", 0, &check_int, "Timeout (in seconds) to stop a container")),
     list("storage-opt", 0, nullptr, "Storage driver options for the container"),
-    listed("map", list("sysctl", 0, &check_sysctl, "Sysctl options"), "map[]"),
+    mapped(list("sysctl", 0, &check_sysctl, "Sysctl options")),
     list("tmpfs", 0, nullptr, "Mount a tmpfs directory"),
     toggle("tty", 't', "Allocate a pseudo-TTY"),
-    listed("ulimit", list("ulimit", 0, &check_ulimit, "Ulimit options"), "[]"),
+    typed("ulimit", list("ulimit", 0, &check_ulimit, "Ulimit options"), "[]"),
     toggle("use-api-socket", 0, "Bind mount Docker API socket and required auth"),
     text("user", 'u', "Username or UID (format: <name|uid>[:<group|gid>])"),
     text("userns", 0, "User namespace to use"),

@@ -1,7 +1,10 @@
 #pragma once
-// Words of --help that several commands share. Constants.
+// Words of --help and flags that several commands share. Constants.
 
 #include <string_view>
+
+#include "cli/checks.hpp"
+#include "cli/flags.hpp"
 
 namespace coffer::cli {
 
@@ -20,5 +23,10 @@ inline constexpr std::string_view kInspectFormatHelp =
     "'TEMPLATE':         Print output using the given Go template.\n"
     "Refer to https://docs.docker.com/go/formatting/ for more information about formatting output "
     "with templates";
+
+// The --filter of lists and prunes.
+constexpr Flag filter_flag(char shorthand, std::string_view help) {
+    return typed("filter", list("filter", shorthand, &check_filter, help));
+}
 
 }  // namespace coffer::cli

@@ -3,6 +3,7 @@
 #include "cli/checks.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/commands/formats.hpp"
+#include "cli/commands/pruning.hpp"
 #include "cli/output.hpp"
 #include "cli/units.hpp"
 #include "oci/reference.hpp"
@@ -75,28 +76,22 @@ Result<int> inspect(Invocation& call) {
                            });
 }
 
-Result<int> prune(Invocation& call) {
+std::string removed_line(const json::Value& item) {
+    const std::string untagged = text_of(item, "Untagged");
+    return untagged.empty() ? "deleted: " + text_of(item, "Deleted") : "untagged: " + untagged;
+}
+
+Result<int> prune_unused(Invocation& call) {
     const bool all = call.flags.is_set("all");
-    if (!call.flags.is_set("force")) {
-        const bool sure = TRY(confirm(format(
-            "WARNING! This will remove all {}.\nAre you sure you want to continue?",
-            all ? "images without at least one container associated to them" : "dangling images")));
-        if (!sure) return fail(Code::Cancelled, "image prune has been cancelled");
-    }
     std::vector<std::string> filters = call.flags.list("filter");
     filters.push_back(format("dangling={}", !all));
-    const json::Value report =
-        TRY(call.api.post("/images/prune", {{"filters", encode_filters(filters)}}));
-    std::string out;
-    for (const json::Value& item : array_of(report, "ImagesDeleted")) {
-        const std::string untagged = text_of(item, "Untagged");
-        out += untagged.empty() ? "deleted: " + text_of(item, "Deleted") + "\n"
-                                : "untagged: " + untagged + "\n";
-    }
-    if (!out.empty()) TRY(print("Deleted Images:\n" + out + "\n"));
-    TRY(print_line("Total reclaimed space: " +
-                   human_size(static_cast<double>(int_of(report, "SpaceReclaimed")), 4)));
-    return 0;
+    return prune(call,
+                 {.object = "image",
+                  .title = "Images",
+                  .what = all ? "all images without at least one container associated to them"
+                              : "all dangling images",
+                  .line = &removed_line},
+                 filters);
 }
 
 constexpr std::string_view kRemoveSpellings = "image rm, image remove, rmi";
@@ -152,7 +147,7 @@ constinit const Command kImagePrune{
     .name = "prune",
     .arguments = "[OPTIONS]",
     .summary = "Remove unused images",
-    .run = &prune,
+    .run = &prune_unused,
     .flags = {kPruneFlags},
 };
 

@@ -17,12 +17,7 @@ namespace {
 constexpr std::array kFlags = {
     toggle("all", 'a', "Show all images (default hides intermediate images)"),
     toggle("digests", 0, "Show digests"),
-    [] {
-        Flag flag =
-            list("filter", 'f', &check_filter, "Filter output based on conditions provided");
-        flag.type = "filter";
-        return flag;
-    }(),
+    filter_flag('f', "Filter output based on conditions provided"),
     text("format", 0, kListFormatHelp),
     toggle("no-trunc", 0, "Don't truncate output"),
     toggle("quiet", 'q', "Only show image IDs"),
@@ -149,9 +144,7 @@ Result<int> images(Invocation& call) {
     if (!call.args.empty()) filters.push_back("reference=" + call.args[0]);
     Query query;
     if (flags.is_set("all")) query.emplace("all", "1");
-    if (const std::string text = encode_filters(filters); !text.empty()) {
-        query.emplace("filters", text);
-    }
+    add_filters(query, filters);
     const json::Value reply = TRY(call.api.get("/images/json", query));
     std::string pattern = flags.text("format");
     if (pattern == "raw") pattern = std::string(kRaw);

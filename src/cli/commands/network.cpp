@@ -9,6 +9,7 @@
 #include "cli/commands/commands.hpp"
 #include "cli/commands/create_request.hpp"
 #include "cli/commands/formats.hpp"
+#include "cli/commands/pruning.hpp"
 #include "cli/output.hpp"
 #include "cli/units.hpp"
 
@@ -16,39 +17,25 @@ namespace coffer::cli {
 
 namespace {
 
-constexpr Flag mapped(Flag flag) {
-    flag.type = "map";
-    flag.default_shown = "map[]";
-    return flag;
-}
-constexpr Flag strings(Flag flag) {
-    flag.type = "strings";
-    return flag;
-}
-constexpr Flag filters(char shorthand, std::string_view help) {
-    Flag flag = list("filter", shorthand, &check_filter, help);
-    flag.type = "filter";
-    return flag;
-}
-
 constexpr std::array kCreateFlags = {
     toggle("attachable", 0, "Enable manual container attachment"),
     mapped(
         list("aux-address", 0, nullptr, "Auxiliary IPv4 or IPv6 addresses used by Network driver")),
     with_default(text("driver", 'd', "Driver to manage the Network"), "bridge", "\"bridge\""),
-    strings(list("gateway", 0, nullptr, "IPv4 or IPv6 Gateway for the master subnet")),
+    typed("strings", list("gateway", 0, nullptr, "IPv4 or IPv6 Gateway for the master subnet")),
     toggle("internal", 0, "Restrict external access to the network"),
-    strings(list("ip-range", 0, nullptr, "Allocate container ip from a sub-range")),
+    typed("strings", list("ip-range", 0, nullptr, "Allocate container ip from a sub-range")),
     with_default(text("ipam-driver", 0, "IP Address Management Driver"), "default", "\"default\""),
     mapped(list("ipam-opt", 0, nullptr, "Set IPAM driver specific options")),
     with_default(toggle("ipv4", 0, "Enable or disable IPv4 address assignment"), "true", "true"),
     toggle("ipv6", 0, "Enable or disable IPv6 address assignment"),
     list("label", 0, &check_label, "Set metadata on a network"),
     mapped(list("opt", 'o', nullptr, "Set driver specific options")),
-    strings(list("subnet", 0, nullptr, "Subnet in CIDR format that represents a network segment")),
+    typed("strings",
+          list("subnet", 0, nullptr, "Subnet in CIDR format that represents a network segment")),
 };
 constexpr std::array kListFlags = {
-    filters('f', "Provide filter values (e.g. \"driver=bridge\")"),
+    filter_flag('f', "Provide filter values (e.g. \"driver=bridge\")"),
     text("format", 0, kListFormatHelp),
     toggle("no-trunc", 0, "Do not truncate the output"),
     toggle("quiet", 'q', "Only display network IDs"),
@@ -61,8 +48,8 @@ constexpr std::array kRemoveFlags = {
     toggle("force", 'f', "Do not error if the network does not exist"),
 };
 constexpr std::array kConnectFlags = {
-    strings(list("alias", 0, nullptr, "Add network-scoped alias for the container")),
-    strings(list("driver-opt", 0, nullptr, "driver options for the network")),
+    typed("strings", list("alias", 0, nullptr, "Add network-scoped alias for the container")),
+    typed("strings", list("driver-opt", 0, nullptr, "driver options for the network")),
     with_default(value("int", "gw-priority", 0, &check_int,
                        "Highest gw-priority provides the default gateway. Accepts positive and "
                        "negative values."),
@@ -70,13 +57,14 @@ constexpr std::array kConnectFlags = {
     text("ip", 0, "IPv4 address (e.g., \"172.30.100.104\")"),
     text("ip6", 0, "IPv6 address (e.g., \"2001:db8::33\")"),
     list("link", 0, &check_link, "Add link to another container"),
-    strings(list("link-local-ip", 0, nullptr, "Add a link-local address for the container")),
+    typed("strings",
+          list("link-local-ip", 0, nullptr, "Add a link-local address for the container")),
 };
 constexpr std::array kDisconnectFlags = {
     toggle("force", 'f', "Force the container to disconnect from a network"),
 };
 constexpr std::array kPruneFlags = {
-    filters(0, "Provide filter values (e.g. \"until=<timestamp>\")"),
+    filter_flag(0, "Provide filter values (e.g. \"until=<timestamp>\")"),
     toggle("force", 'f', "Do not prompt for confirmation"),
 };
 
@@ -195,9 +183,7 @@ Result<int> create(Invocation& call) {
 Result<int> ls(Invocation& call) {
     const Values& flags = call.flags;
     Query query;
-    if (const std::string text = encode_filters(flags.list("filter")); !text.empty()) {
-        query.emplace("filters", text);
-    }
+    add_filters(query, flags.list("filter"));
     const json::Value reply = TRY(call.api.get("/networks", query));
     std::vector<Row> rows;
     for (const json::Value& item : array_of(reply, "")) {
@@ -280,23 +266,12 @@ Result<int> disconnect(Invocation& call) {
     return 0;
 }
 
-Result<int> prune(Invocation& call) {
-    if (!call.flags.is_set("force") &&
-        !TRY(confirm("WARNING! This will remove all custom networks not used by at least one "
-                     "container.\nAre you sure you want to continue?"))) {
-        return fail(Code::Cancelled, "network prune has been cancelled");
-    }
-    Query query;
-    if (const std::string text = encode_filters(call.flags.list("filter")); !text.empty()) {
-        query.emplace("filters", text);
-    }
-    const json::Value report = TRY(call.api.post("/networks/prune", query));
-    std::string out;
-    for (const json::Value& name : array_of(report, "NetworksDeleted")) {
-        out += template_text(name) + "\n";
-    }
-    if (!out.empty()) TRY(print("Deleted Networks:\n" + out + "\n"));
-    return 0;
+Result<int> prune_unused(Invocation& call) {
+    return prune(call,
+                 {.object = "network",
+                  .title = "Networks",
+                  .what = "all custom networks not used by at least one container"},
+                 call.flags.list("filter"));
 }
 
 constexpr Command kCreateCommand{
@@ -361,7 +336,7 @@ constexpr Command kPruneCommand{
     .name = "prune",
     .arguments = "[OPTIONS]",
     .summary = "Remove all unused networks",
-    .run = &prune,
+    .run = &prune_unused,
     .flags = {kPruneFlags},
 };
 constexpr std::array<const Command*, 7> kChildren = {

@@ -18,12 +18,7 @@ namespace {
 
 constexpr std::array kFormatFlags = {text("format", 'f', kInspectFormatHelp)};
 constexpr std::array kEventsFlags = {
-    [] {
-        Flag flag =
-            list("filter", 'f', &check_filter, "Filter output based on conditions provided");
-        flag.type = "filter";
-        return flag;
-    }(),
+    filter_flag('f', "Filter output based on conditions provided"),
     text("format", 0, kInspectFormatHelp),
     text("since", 0, "Show all events created since timestamp"),
     text("until", 0, "Stream events until this timestamp"),
@@ -297,9 +292,7 @@ Result<int> events(Invocation& call) {
         const std::string time = TRY(event_time(flags.text(name)));
         if (!time.empty()) query.emplace(name, time);
     }
-    if (const std::string text = encode_filters(flags.list("filter")); !text.empty()) {
-        query.emplace("filters", text);
-    }
+    add_filters(query, flags.list("filter"));
     http::Response response = TRY(call.api.open(ApiCall{.path = "/events", .query = query}));
     JsonLines lines(response);
     for (;;) {

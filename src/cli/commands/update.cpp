@@ -8,10 +8,6 @@ namespace coffer::cli {
 
 namespace {
 
-constexpr Flag counted(Flag flag) {
-    return with_default(flag, "0", {});
-}
-
 constexpr std::array kFlags = {
     counted(value("uint16", "blkio-weight", 0, &check_uint16,
                   "Block IO (relative weight), between 10 and 1000, or 0 to disable (default 0)")),

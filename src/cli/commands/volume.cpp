@@ -6,6 +6,7 @@
 #include "cli/commands/commands.hpp"
 #include "cli/commands/create_request.hpp"
 #include "cli/commands/formats.hpp"
+#include "cli/commands/pruning.hpp"
 #include "cli/output.hpp"
 #include "cli/units.hpp"
 
@@ -13,24 +14,13 @@ namespace coffer::cli {
 
 namespace {
 
-constexpr Flag filters(char shorthand, std::string_view help) {
-    Flag flag = list("filter", shorthand, &check_filter, help);
-    flag.type = "filter";
-    return flag;
-}
-constexpr Flag mapped(Flag flag) {
-    flag.type = "map";
-    flag.default_shown = "map[]";
-    return flag;
-}
-
 constexpr std::array kCreateFlags = {
     with_default(text("driver", 'd', "Specify volume driver name"), "local", "\"local\""),
     list("label", 0, &check_label, "Set metadata for a volume"),
     mapped(list("opt", 'o', nullptr, "Set driver specific options")),
 };
 constexpr std::array kListFlags = {
-    filters('f', "Provide filter values (e.g. \"dangling=true\")"),
+    filter_flag('f', "Provide filter values (e.g. \"dangling=true\")"),
     text("format", 0, kListFormatHelp),
     toggle("quiet", 'q', "Only display volume names"),
 };
@@ -42,7 +32,7 @@ constexpr std::array kRemoveFlags = {
 };
 constexpr std::array kPruneFlags = {
     toggle("all", 'a', "Remove all unused volumes, not just anonymous ones"),
-    filters(0, "Provide filter values (e.g. \"label=<label>\")"),
+    filter_flag(0, "Provide filter values (e.g. \"label=<label>\")"),
     toggle("force", 'f', "Do not prompt for confirmation"),
 };
 
@@ -98,9 +88,7 @@ Row row_of(const json::Value& volume) {
 Result<int> ls(Invocation& call) {
     const Values& flags = call.flags;
     Query query;
-    if (const std::string text = encode_filters(flags.list("filter")); !text.empty()) {
-        query.emplace("filters", text);
-    }
+    add_filters(query, flags.list("filter"));
     const json::Value reply = TRY(call.api.get("/volumes", query));
     std::vector<Row> rows;
     for (const json::Value& volume : array_of(reply, "Volumes")) rows.push_back(row_of(volume));
@@ -135,32 +123,16 @@ Result<int> rm(Invocation& call) {
     return status;
 }
 
-Result<int> prune(Invocation& call) {
-    const Values& flags = call.flags;
-    std::vector<std::string> wanted = flags.list("filter");
-    if (flags.is_set("all")) wanted.emplace_back("all=true");
-    const std::string_view which =
-        flags.is_set("all") ? "all volumes not used" : "anonymous local volumes not used";
-    if (!flags.is_set("force") &&
-        !TRY(confirm(format("WARNING! This will remove {} by at least one container.\n"
-                            "Are you sure you want to continue?",
-                            which)))) {
-        return fail(Code::Cancelled, "volume prune has been cancelled");
-    }
-    Query query;
-    if (const std::string text = encode_filters(wanted); !text.empty()) {
-        query.emplace("filters", text);
-    }
-    const json::Value report = TRY(call.api.post("/volumes/prune", query));
-    std::string out;
-    for (const json::Value& name : array_of(report, "VolumesDeleted")) {
-        out += template_text(name) + "\n";
-    }
-    if (!out.empty()) out = "Deleted Volumes:\n" + out + "\n";
-    out += format("Total reclaimed space: {}\n",
-                  human_size(static_cast<double>(int_of(report, "SpaceReclaimed")), 4));
-    TRY(print(out));
-    return 0;
+Result<int> prune_unused(Invocation& call) {
+    const bool all = call.flags.is_set("all");
+    std::vector<std::string> filters = call.flags.list("filter");
+    if (all) filters.emplace_back("all=true");
+    return prune(call,
+                 {.object = "volume",
+                  .title = "Volumes",
+                  .what = format("{} volumes not used by at least one container",
+                                 all ? "all" : "anonymous local")},
+                 filters);
 }
 
 constexpr Command kCreateCommand{
@@ -193,7 +165,7 @@ constexpr Command kPruneCommand{
     .name = "prune",
     .arguments = "[OPTIONS]",
     .summary = "Remove unused local volumes",
-    .run = &prune,
+    .run = &prune_unused,
     .flags = {kPruneFlags},
 };
 constexpr Command kRmCommand{
