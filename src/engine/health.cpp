@@ -1,8 +1,7 @@
 #include "engine/health.hpp"
 
-#include <arpa/inet.h>
-
 #include "base/text.hpp"
+#include "sys/socket_address.hpp"
 
 namespace coffer::engine {
 
@@ -36,9 +35,7 @@ Result<HealthProbe> parse_target(std::string_view text) {
     std::string_view host = colon == std::string_view::npos ? "" : text.substr(0, colon);
     if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
     if (host != "localhost") probe.host = std::string(host);
-    in6_addr address{};
-    if (!probe.host.empty() && ::inet_pton(AF_INET, probe.host.c_str(), &address) != 1 &&
-        ::inet_pton(AF_INET6, probe.host.c_str(), &address) != 1) {
+    if (!probe.host.empty() && !sys::SocketAddress::parse(probe.host, 0)) {
         return fail(Code::InvalidArgument,
                     "invalid health check: host '{}' is no address; without one the container's "
                     "loopback is meant",

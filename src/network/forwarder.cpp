@@ -1,16 +1,14 @@
 #include "network/forwarder.hpp"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/log.hpp"
 #include "network/dns.hpp"
 #include "sys/netlink.hpp"
+#include "sys/socket_address.hpp"
 
 namespace coffer::network {
 namespace {
@@ -20,34 +18,6 @@ constexpr std::size_t kMostOfAll = 512;
 constexpr std::size_t kMostServers = 3;
 constexpr std::chrono::milliseconds kPatience{3000};
 constexpr std::uint16_t kPort = 53;
-
-struct SocketAddress {
-    sockaddr_storage storage{};
-    socklen_t size = 0;
-    const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
-    int family() const { return storage.ss_family; }
-};
-
-std::optional<SocketAddress> address_of(const std::string& server) {
-    SocketAddress address;
-    sockaddr_in v4{};
-    sockaddr_in6 v6{};
-    if (::inet_pton(AF_INET, server.c_str(), &v4.sin_addr) == 1) {
-        v4.sin_family = AF_INET;
-        v4.sin_port = htons(kPort);
-        std::memcpy(&address.storage, &v4, sizeof v4);
-        address.size = sizeof v4;
-        return address;
-    }
-    if (::inet_pton(AF_INET6, server.c_str(), &v6.sin6_addr) == 1) {
-        v6.sin6_family = AF_INET6;
-        v6.sin6_port = htons(kPort);
-        std::memcpy(&address.storage, &v6, sizeof v6);
-        address.size = sizeof v6;
-        return address;
-    }
-    return std::nullopt;
-}
 
 Result<sys::Fd> open_socket(int family, bool stream, int netns_fd) {
     sys::Fd fd;
@@ -147,7 +117,7 @@ Result<void> Forwarder::send(Place place) {
     Exchange& exchange = **place;
     const Question& question = exchange.question;
     const std::string& server = question.servers[exchange.next_server++];
-    const auto address = address_of(server);
+    const auto address = sys::SocketAddress::parse(server, kPort);
     if (!address) return fail(Code::InvalidArgument, "'{}' is no address", server);
     exchange.socket = TRY(open_socket(address->family(), question.stream, question.netns_fd));
     const int fd = exchange.socket.get();

@@ -1,7 +1,5 @@
 #include "shim/probe.hpp"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -11,6 +9,7 @@
 
 #include "sys/credentials.hpp"
 #include "sys/process.hpp"
+#include "sys/socket_address.hpp"
 
 namespace coffer::shim {
 
@@ -26,37 +25,12 @@ struct Argument {
     int output;
 };
 
-struct SocketAddress {
-    sockaddr_storage storage{};
-    socklen_t size = 0;
-};
-
-Result<SocketAddress> address_of(const std::string& host, std::uint16_t port) {
-    SocketAddress address;
-    sockaddr_in v4{};
-    sockaddr_in6 v6{};
-    if (::inet_pton(AF_INET, host.c_str(), &v4.sin_addr) == 1) {
-        v4.sin_family = AF_INET;
-        v4.sin_port = htons(port);
-        address.size = sizeof v4;
-        __builtin_memcpy(&address.storage, &v4, sizeof v4);
-    } else if (::inet_pton(AF_INET6, host.c_str(), &v6.sin6_addr) == 1) {
-        v6.sin6_family = AF_INET6;
-        v6.sin6_port = htons(port);
-        address.size = sizeof v6;
-        __builtin_memcpy(&address.storage, &v6, sizeof v6);
-    } else {
-        return fail(Code::InvalidArgument, "'{}' is no address", host);
-    }
-    return address;
-}
-
 Result<sys::Fd> connect_to(const std::string& host, std::uint16_t port) {
-    const SocketAddress address = TRY(address_of(host, port));
-    sys::Fd socket(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const auto address = sys::SocketAddress::parse(host, port);
+    if (!address) return fail(Code::InvalidArgument, "'{}' is no address", host);
+    sys::Fd socket(::socket(address->family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (!socket) return fail_errno("create socket");
-    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address.storage),
-                  address.size) != 0) {
+    if (::connect(socket.get(), address->get(), address->size) != 0) {
         return fail_errno("connect to {} port {}", host, port);
     }
     return socket;

@@ -9,10 +9,10 @@
 
 #include <array>
 #include <cerrno>
-#include <memory>
 #include <vector>
 
 #include "sys/fd.hpp"
+#include "sys/nfnetlink.hpp"
 
 namespace coffer::sys::conntrack {
 namespace {
@@ -23,19 +23,10 @@ constexpr std::uint32_t kCompareSource = 1U << 0U;
 constexpr std::uint32_t kCompareProtocol = 1U << 3U;
 constexpr std::uint32_t kCompareDestinationPort = 1U << 5U;
 
-struct FreeMessage {
-    void operator()(nl_msg* message) const { ::nlmsg_free(message); }
-};
-using Message = std::unique_ptr<nl_msg, FreeMessage>;
+using nfnetlink::Message;
 
 Message new_message(int type, int flags) {
-    Message message(
-        ::nlmsg_alloc_simple((NFNL_SUBSYS_CTNETLINK << 8) | type, NLM_F_REQUEST | flags));
-    nfgenmsg header{};
-    header.nfgen_family = AF_INET;
-    if (!message || ::nlmsg_append(message.get(), &header, sizeof header, NLMSG_ALIGNTO) < 0)
-        abort_at(__FILE__, __LINE__, "out of memory");
-    return message;
+    return nfnetlink::new_message((NFNL_SUBSYS_CTNETLINK << 8) | type, flags, AF_INET);
 }
 
 void add_filter(nl_msg* message, std::uint32_t original, std::uint32_t reply) {
@@ -80,10 +71,7 @@ Result<void> receive(int socket, const Each& each) {
                 each(message);
                 continue;
             }
-            // Both begin with 0 or a negative errno; a dump without a match may have none.
-            const int error = ::nlmsg_datalen(message) < static_cast<int>(sizeof error)
-                                  ? 0
-                                  : *static_cast<const int*>(::nlmsg_data(message));
+            const int error = nfnetlink::error_of(message);
             if (error == 0 || error == -ENOENT) return {};
             return fail_with(-error, "forget tracked connections");
         }

@@ -9,10 +9,10 @@
 #include <sys/socket.h>
 
 #include <array>
-#include <memory>
 #include <mutex>
 
 #include "sys/fd.hpp"
+#include "sys/nfnetlink.hpp"
 
 namespace coffer::sys::nft {
 namespace {
@@ -20,10 +20,7 @@ namespace {
 constexpr int kLongestTransaction = 32 * 1024 * 1024;  // bytes: all 65 536 ports, with room
 constexpr const char* kAction = "change elements of nftables";
 
-struct FreeMessage {
-    void operator()(nl_msg* message) const { ::nlmsg_free(message); }
-};
-using Message = std::unique_ptr<nl_msg, FreeMessage>;
+using nfnetlink::Message;
 
 void require(bool good) {
     if (!good) abort_at(__FILE__, __LINE__, "netlink message too long");
@@ -32,7 +29,9 @@ void require(bool good) {
 // Several messages in one buffer: nf_tables takes all of them or none.
 class Transaction {
   public:
-    Transaction() { append(header(NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES)); }
+    Transaction() {
+        append(nfnetlink::new_message(NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES));
+    }
 
     void add(const Element& element) { change(NFT_MSG_NEWSETELEM, NLM_F_CREATE, element); }
     void remove(const Element& element) { change(NFT_MSG_DELSETELEM, 0, element); }
@@ -40,21 +39,11 @@ class Transaction {
     // What to send. The last change is answered when all are made, one that fails always.
     std::string finish() {
         reinterpret_cast<nlmsghdr*>(bytes_.data() + last_)->nlmsg_flags |= NLM_F_ACK;
-        append(header(NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES));
+        append(nfnetlink::new_message(NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES));
         return std::move(bytes_);
     }
 
   private:
-    static Message header(int type, int flags, int family, int resource) {
-        Message message(::nlmsg_alloc_simple(type, NLM_F_REQUEST | flags));
-        nfgenmsg body{};
-        body.nfgen_family = static_cast<std::uint8_t>(family);
-        body.version = NFNETLINK_V0;
-        body.res_id = htons(static_cast<std::uint16_t>(resource));
-        require(message && ::nlmsg_append(message.get(), &body, sizeof body, NLMSG_ALIGNTO) >= 0);
-        return message;
-    }
-
     static void put_data(nl_msg* message, int attribute, const std::string& bytes) {
         nlattr* data = nla_nest_start(message, attribute | NLA_F_NESTED);
         require(data != nullptr && nla_put(message, NFTA_DATA_VALUE, static_cast<int>(bytes.size()),
@@ -63,8 +52,9 @@ class Transaction {
     }
 
     void change(int type, int flags, const Element& element) {
-        const int family = element.family == Family::Ip ? AF_INET : AF_BRIDGE;
-        const Message message = header((NFNL_SUBSYS_NFTABLES << 8) | type, flags, family, 0);
+        const std::uint8_t family = element.family == Family::Ip ? AF_INET : AF_BRIDGE;
+        const Message message =
+            nfnetlink::new_message((NFNL_SUBSYS_NFTABLES << 8) | type, flags, family);
         nl_msg* raw = message.get();
         require(nla_put_string(raw, NFTA_SET_ELEM_LIST_TABLE, element.table.c_str()) >= 0 &&
                 nla_put_string(raw, NFTA_SET_ELEM_LIST_SET, element.set.c_str()) >= 0);
@@ -98,7 +88,7 @@ Result<void> read_answer(int socket) {
         auto* message = reinterpret_cast<nlmsghdr*>(buffer.data());
         for (; ::nlmsg_ok(message, left) != 0; message = ::nlmsg_next(message, &left)) {
             if (message->nlmsg_type != NLMSG_ERROR) continue;
-            const int error = *static_cast<const int*>(::nlmsg_data(message));
+            const int error = nfnetlink::error_of(message);
             if (error != 0) return fail_with(-error, kAction);
             return {};
         }
