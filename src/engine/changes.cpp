@@ -248,6 +248,14 @@ Result<void> apply(std::string_view change, oci::RunConfig& config, bool& comman
 
 }  // namespace
 
+bool has_variable(const std::vector<std::string>& env, const std::string& entry) {
+    const std::string name = entry.substr(0, entry.find('='));
+    for (const std::string& other : env) {
+        if (other.substr(0, other.find('=')) == name) return true;
+    }
+    return false;
+}
+
 Result<void> apply_changes(const std::vector<std::string>& changes, oci::RunConfig& config) {
     bool command_set = false;
     for (const auto& change : changes) TRY(apply(change, config, command_set));

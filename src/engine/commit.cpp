@@ -1,6 +1,5 @@
 // Commit: a container's changes become the topmost layer of a new image, its configuration that of
 // the image.
-#include "base/log.hpp"
 #include "base/rollback.hpp"
 #include "engine/changes.hpp"
 #include "engine/files_impl.hpp"
@@ -15,14 +14,6 @@ namespace {
 // The names on the wire are the same.
 Result<oci::RunConfig> run_config_of(const api::ContainerConfig& config) {
     return json::decode<oci::RunConfig>(json::encode(config));
-}
-
-bool has_variable(const std::vector<std::string>& env, const std::string& entry) {
-    const std::string name = entry.substr(0, entry.find('='));
-    for (const std::string& other : env) {
-        if (other.substr(0, other.find('=')) == name) return true;
-    }
-    return false;
 }
 
 // What `config` leaves open is as the container has it.
@@ -57,11 +48,7 @@ Result<void> freeze(const Record& record, Rollback& undo) {
     if (record.status != "running") return {};
     auto cgroup = TRY(sys::cgroup::Cgroup::open(record.cgroup_path));
     TRY_CONTEXT(cgroup.freeze(), "cannot pause container {}", record.id);
-    return undo.add([path = record.cgroup_path] {
-        const auto group = sys::cgroup::Cgroup::open(path);
-        const auto thawed = group ? group->thaw() : Result<void>(fail(group.error()));
-        if (!thawed) LOG_WARN("resume after commit: {}", thawed.error().message);
-    });
+    return undo.add([path = record.cgroup_path] { thaw_group(path); });
 }
 
 }  // namespace
@@ -74,10 +61,6 @@ Result<std::string> Files::commit(const CommitOptions& options, const Cancel& ca
     const auto record = container->record();
     if (container->removed()) {
         return fail(Code::NotFound, "No such container: {}", options.container);
-    }
-    if (record->status == "removing" || record->status == "dead") {
-        return fail(Code::Conflict, "You cannot commit container {} which is {}", record->id,
-                    record->status == "dead" ? "Dead" : "being removed");
     }
     NewImage image;
     image.name = name;

@@ -32,19 +32,16 @@ Result<void> send_log(const Container& container, const logs::Place& place,
         return sent.has_value();
     };
     ::setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &kSendLimit, sizeof kSendLimit);
-    auto done =
-        logger::read({place.path, place.is_local ? logs::Format::Local : logs::Format::Json}, read,
-                     [&](const logger::Record& record) {
-                         if (framed) {
-                             const auto header = shim::frame_header(
-                                 record.stream == logs::Stream::Stdout ? shim::Source::Stdout
-                                                                       : shim::Source::Stderr,
-                                 record.text.size());
-                             pending.append(header.data(), header.size());
-                         }
-                         pending += record.text;
-                         return pending.size() < kPiece || flush();
-                     });
+    auto done = logger::read({place.path, place.format}, read, [&](const logger::Record& record) {
+        if (framed) {
+            const auto header = shim::frame_header(
+                record.stream == logs::Stream::Stdout ? shim::Source::Stdout : shim::Source::Stderr,
+                record.text.size());
+            pending.append(header.data(), header.size());
+        }
+        pending += record.text;
+        return pending.size() < kPiece || flush();
+    });
     flush();
     ::setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &kNoLimit, sizeof kNoLimit);
     if (!done) return fail(Code::Internal, "log of {}: {}", container.id(), done.error().message);

@@ -4,6 +4,7 @@
 
 #include "base/id.hpp"
 #include "base/rollback.hpp"
+#include "engine/changes.hpp"
 #include "engine/containers_impl.hpp"
 #include "engine/events.hpp"
 #include "engine/health.hpp"
@@ -19,10 +20,6 @@
 namespace coffer::engine {
 
 namespace {
-
-std::string env_key(const std::string& entry) {
-    return entry.substr(0, entry.find('='));
-}
 
 void merge_health(const oci::RunConfig& image, api::ContainerConfig& config) {
     if (!image.healthcheck) return;
@@ -41,13 +38,9 @@ void merge_health(const oci::RunConfig& image, api::ContainerConfig& config) {
 void merge_image(const oci::RunConfig& image, api::ContainerConfig& config) {
     if (config.user.empty()) config.user = image.user;
     for (const auto& [port, nothing] : image.exposed_ports) config.exposed_ports[port];
-    const std::size_t own = config.env.size();
+    const std::vector<std::string> own = config.env;
     for (const std::string& entry : image.env) {
-        const auto end = config.env.begin() + static_cast<std::ptrdiff_t>(own);
-        const bool is_set = std::any_of(config.env.begin(), end, [&](const std::string& other) {
-            return env_key(other) == env_key(entry);
-        });
-        if (!is_set) config.env.push_back(entry);
+        if (!has_variable(own, entry)) config.env.push_back(entry);
     }
     for (const auto& [key, value] : image.labels) config.labels.emplace(key, value);
     // A new entrypoint forgets the image's command; {""} or {} clears the entrypoint.
@@ -321,13 +314,12 @@ Result<api::ContainerCreateResponse> Containers::create(const std::string& name,
     TRY(undo.add([&] { volumes.release(record.id); }));
     const GetVolume get_volume = [&](const std::string& volume,
                                      const auto& labels) -> Result<VolumeRef> {
-        const bool is_new = volume.empty() || !volumes.find(volume);
-        const volume::Volume made = TRY(volumes.create(volume, labels, record.id));
+        const auto [made, is_new] = TRY(volumes.create(volume, labels, record.id));
         if (is_new) {
             impl_->core.events.publish(volume_event("create", made.name));
-            TRY(undo.add([&, made] {
+            TRY(undo.add([&volumes, &record, name = made.name] {
                 volumes.release(record.id);
-                ignore(volumes.remove(made.name), "an unused volume stays, and is shown");
+                ignore(volumes.remove(name), "an unused volume stays, and is shown");
             }));
         }
         return VolumeRef{made.name, made.path};

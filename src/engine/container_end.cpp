@@ -2,9 +2,7 @@
 #include <csignal>
 
 #include "base/log.hpp"
-#include "base/timers.hpp"
 #include "engine/containers_impl.hpp"
-#include "sys/cgroup.hpp"
 #include "sys/file.hpp"
 
 namespace coffer::engine {
@@ -57,28 +55,14 @@ void Containers::Impl::on_shim(const std::shared_ptr<Container>& container,
             const auto link = container->link();
             if (!link || !link->closed()) return;
             // The shim was killed. Its container dies with it; what it wrote before counts.
-            const auto record = container->record();
-            const auto text = sys::read_file(bundle(*record) + "/exit.json");
-            const auto known = text ? shim::decode_exit_record(*text)
-                                    : Result<shim::ExitRecord>(fail(text.error()));
-            shim::ExitRecord exit;
-            exit.exit_code = 128 + SIGKILL;
-            exit.signal = SIGKILL;
-            exit.finished_at = to_rfc3339_short(now());
-            settle_exit(container, link, known ? *known : exit);
+            settle_exit(container, link,
+                        recorded_exit(*container->record(), 128 + SIGKILL, SIGKILL));
         });
         return;
     }
     if (const auto* exited = std::get_if<shim::Exited>(message)) {
         const shim::ExitRecord exit = exited->record;
         core.workers.submit([this, container, exit] { settle_exit(container, nullptr, exit); });
-    } else if (const auto* hello = std::get_if<shim::Hello>(message)) {
-        if (const auto link = container->link()) drop_old_checks(*hello, *link);
-        // Of a shim that was slow to answer a new engine.
-        if (!hello->exit) return;
-        core.workers.submit([this, container, link = container->link(), exit = *hello->exit] {
-            if (link) settle_exit(container, link, exit);
-        });
     } else if (const auto* exec = std::get_if<shim::ExecExited>(message)) {
         if (on_check(container, *exec)) return;
         if (exec_ended) exec_ended(exec->exec_id, exec->exit_code);
@@ -89,6 +73,18 @@ void Containers::Impl::on_shim(const std::shared_ptr<Container>& container,
     } else if (std::holds_alternative<shim::Oom>(*message)) {
         publish_event(*container->record(), "oom");
     }
+}
+
+shim::ExitRecord Containers::Impl::recorded_exit(const Record& record, int exit_code,
+                                                 int signal) const {
+    if (const auto text = sys::read_file(bundle(record) + "/exit.json")) {
+        if (const auto known = shim::decode_exit_record(*text)) return *known;
+    }
+    shim::ExitRecord exit;
+    exit.exit_code = exit_code;
+    exit.signal = signal;
+    exit.finished_at = to_rfc3339_short(now());
+    return exit;
 }
 
 void Containers::Impl::settle_exit(const std::shared_ptr<Container>& container,
@@ -102,12 +98,7 @@ void Containers::Impl::settle_exit(const std::shared_ptr<Container>& container,
         ignore(link->post(shim::Forget{}), "it ends by itself after a while");
     }
     // The shim removes the cgroup; only a killed shim leaves it behind.
-    if (!record.cgroup_path.empty()) {
-        if (auto cgroup = sys::cgroup::Cgroup::open(record.cgroup_path)) {
-            const auto removed = cgroup->remove();
-            if (!removed) LOG_WARN("remove cgroup: {}", removed.error().message);
-        }
-    }
+    if (!record.cgroup_path.empty()) remove_group(record.cgroup_path);
     release_run(record);
     const auto endpoints = endpoints_of(record);
     const std::optional<EndRequest> request = container->take_end_request();
@@ -121,33 +112,25 @@ void Containers::Impl::settle_exit(const std::shared_ptr<Container>& container,
                                      record.stopped_by_user, record.restart_count);
     record.status = again ? "restarting" : "exited";
     if (again) ++record.restart_count;
-    if (record.host_config.auto_remove && !again && !(request && request->keep)) {
-        claim.publish(record);
-        publish_event(record, "die", die_attributes(record));
-        container->end_run();
-        for (const auto& endpoint : endpoints) publish_network_event(endpoint, "disconnect");
-        publish_mounts(record, Mounts::Gone);
-        tell_waiters(*container, record);
-        const auto removed = remove_claimed(claim, {.force = true, .volumes = true});
-        if (!removed) LOG_ERROR("remove container {}: {}", record.id, removed.error().message);
-        remove_bundle(record);
-        return;
-    }
-    const auto saved = save(claim, record);
-    if (!saved) {
-        // The truth about the process is the kernel's, not the table's: go on in memory.
-        LOG_ERROR("record the exit of {}: {}", record.id, saved.error().message);
-        claim.publish(record);
-    }
+    const bool goes = record.host_config.auto_remove && !again && !(request && request->keep);
+    const auto saved = goes ? Result<void>() : save(claim, record);
+    // The truth about the process is the kernel's, not the table's: go on in memory.
+    if (!saved) LOG_ERROR("record the exit of {}: {}", record.id, saved.error().message);
+    if (goes || !saved) claim.publish(record);
     publish_event(record, "die", die_attributes(record));
     container->end_run();
     for (const auto& endpoint : endpoints) publish_network_event(endpoint, "disconnect");
     publish_mounts(record, Mounts::Gone);
+    if (goes) {
+        tell_waiters(*container, record);
+        const auto removed = remove_claimed(claim, RemoveVolumes::Yes);
+        if (!removed) LOG_ERROR("remove container {}: {}", record.id, removed.error().message);
+    }
     // Its record of the exit was needed until the table had it.
     remove_bundle(record);
     if (again) {
         plan_restart(container, container->backoff().next(duration_of(record)));
-    } else {
+    } else if (!goes) {
         tell_waiters(*container, record);
     }
 }
@@ -164,14 +147,8 @@ void Containers::Impl::tell_waiters(Container& container, const Record& record) 
 void Containers::Impl::plan_restart(const std::shared_ptr<Container>& container,
                                     std::chrono::milliseconds wait) {
     if (!recovered) return;  // start_at_boot() does
-    std::weak_ptr<Container> weak = container;
     const std::uint64_t number = container->next_restart();
-    core.timers.after(wait, [this, weak, number] {
-        core.workers.submit([this, weak, number] {
-            const auto alive = weak.lock();
-            if (alive) start_again(alive, number);
-        });
-    });
+    later(container, wait, [this, number](const auto& alive) { start_again(alive, number); });
 }
 
 void Containers::Impl::start_again(const std::shared_ptr<Container>& container,
@@ -180,11 +157,7 @@ void Containers::Impl::start_again(const std::shared_ptr<Container>& container,
     if (container->record()->status != "restarting" || !container->is_restart(number)) return;
     Record attempt = claim.copy();
     const auto started = run(container, claim, attempt);
-    if (started) {
-        publish_mounts(attempt, Mounts::Made);
-        publish_event(attempt, "start");
-        return begin_health(container, HealthStart::Fresh);
-    }
+    if (started) return;
     LOG_WARN("restart of container {}: {}", attempt.id, started.error().message);
     // A start that fails is a run that failed at once.
     Record record = claim.copy();

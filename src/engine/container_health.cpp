@@ -72,17 +72,10 @@ void Containers::Impl::plan_check(const std::shared_ptr<Container>& container,
     const HealthTimes times = health_times(record->config);
     const bool is_starting = record->health && record->health->status == "starting" &&
                              since_start(*record) < times.start_period;
-    std::weak_ptr<Container> weak = container;
     auto state = container->health().lock();
     if (state->number != number) return;
-    state->timer = core.timers.after(is_starting ? times.start_interval : times.interval,
-                                     [this, weak, number] {
-                                         core.workers.submit([this, weak, number] {
-                                             if (const auto alive = weak.lock()) {
-                                                 check_health(alive, number);
-                                             }
-                                         });
-                                     });
+    state->timer = later(container, is_starting ? times.start_interval : times.interval,
+                         [this, number](const auto& alive) { check_health(alive, number); });
 }
 
 Result<void> Containers::Impl::send_check(const Container& container, const std::string& id) {
@@ -113,32 +106,25 @@ Result<void> Containers::Impl::send_check(const Container& container, const std:
         reply = TRY(link->request(std::move(message), fds));
     }
     if (reply.ok) return {};
-    return fail(Code::Internal,
-                "OCI runtime exec failed: exec failed: unable to start container process: {}",
-                reply.message);
+    return exec_failure(Code::Internal, reply);
 }
 
 void Containers::Impl::check_health(const std::shared_ptr<Container>& container,
                                     std::uint64_t number) {
     const std::string id = std::string(kProbePrefix) + random_id();
     const auto timeout = health_times(container->record()->config).timeout;
-    std::weak_ptr<Container> weak = container;
     {
         auto state = container->health().lock();
         if (state->number != number) return;
         state->probe = id;
         state->began = now();
-        state->timer = core.timers.after(timeout, [this, weak, id, timeout] {
-            core.workers.submit([this, weak, id, timeout] {
-                const auto alive = weak.lock();
-                if (!alive) return;
-                const auto link = alive->link();
-                settle_check(alive, id, -1,
-                             format("Health check exceeded timeout ({})", duration_text(timeout)));
-                if (!link) return;
-                ignore(link->post(shim::Signal{.exec_id = id, .number = 9, .all = true}),
-                       "it may have ended");
-            });
+        state->timer = later(container, timeout, [this, id, timeout](const auto& alive) {
+            const auto link = alive->link();
+            settle_check(alive, id, -1,
+                         format("Health check exceeded timeout ({})", duration_text(timeout)));
+            if (!link) return;
+            ignore(link->post(shim::Signal{.exec_id = id, .number = 9, .all = true}),
+                   "it may have ended");
         });
     }
     const auto sent = send_check(*container, id);

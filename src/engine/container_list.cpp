@@ -79,7 +79,7 @@ Result<Selection> Selection::create(const Containers::Impl& containers,
     Selection selection(containers, filters);
     TRY(selection.check_values());
     TRY(selection.find_bounds());
-    selection.stopped_too_ = options.all || options.limit > 0 || !filters.get("status").empty();
+    selection.stopped_too_ = options.all || options.limit > 0 || filters.has("status");
     selection.tasks_ = TRY(filters.boolean("is-task", false));
     for (const std::string& name : filters.get("ancestor")) {
         if (auto image = containers.core.images.resolve(name)) {
@@ -145,15 +145,15 @@ bool Selection::matches(const Record& record) const {
     if (tasks_) return false;
     if (!before_.empty() && record.created >= before_) return false;
     if (!since_.empty() && record.created <= since_) return false;
-    if (!filters.get("status").empty() && !filters.matches("status", record.status)) return false;
+    if (!filters.matches("status", record.status)) return false;
     if (!filters.match_labels(record.config.labels)) return false;
-    if (!filters.get("ancestor").empty() && !has_ancestor(record)) return false;
+    if (filters.has("ancestor") && !has_ancestor(record)) return false;
     if (!exit_codes_.empty() && (record.is_up() || record.state() == Status::Created ||
                                  !exit_codes_.contains(record.exit_code))) {
         return false;
     }
     const std::string health = record.health ? record.health->status : "none";
-    if (!filters.get("health").empty() && !filters.matches("health", health)) return false;
+    if (!filters.matches("health", health)) return false;
     const Values& ids = filters.get("id");
     if (!ids.empty() &&
         !any_of(ids, [&](const std::string& id) { return record.id.starts_with(id); })) {

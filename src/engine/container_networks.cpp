@@ -118,13 +118,6 @@ std::string free_ifname(const Endpoints& endpoints) {
     }
 }
 
-std::vector<std::string> encode_all(const Endpoints& endpoints) {
-    std::vector<std::string> texts;
-    texts.reserve(endpoints.size());
-    for (const network::Endpoint& endpoint : endpoints) texts.push_back(network::encode(endpoint));
-    return texts;
-}
-
 // docker's rules about networks that exclude others.
 Result<void> check_change(const Record& record, const network::Network& network) {
     const std::string& mode = record.host_config.network_mode;
@@ -152,6 +145,13 @@ Result<sys::Fd> netns_of(const Record& record) {
 }
 
 }  // namespace
+
+std::vector<std::string> encode_all(const std::vector<network::Endpoint>& endpoints) {
+    std::vector<std::string> texts;
+    texts.reserve(endpoints.size());
+    for (const network::Endpoint& endpoint : endpoints) texts.push_back(network::encode(endpoint));
+    return texts;
+}
 
 std::vector<network::Endpoint> endpoints_of(const Record& record) {
     Endpoints endpoints;

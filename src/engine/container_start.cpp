@@ -55,10 +55,7 @@ Result<std::shared_ptr<sys::Fd>> Containers::Impl::seccomp_filter(const Rights& 
 
 void Containers::Impl::release_run(const Record& record) {
     core.networks.stop_names(record.id);
-    for (const std::string& text : record.endpoints) {
-        const auto endpoint = network::decode_endpoint(text);
-        if (endpoint) core.networks.release(*endpoint);
-    }
+    for (const auto& endpoint : endpoints_of(record)) core.networks.release(endpoint);
     if (record.id_base != 0) core.sandboxes.release(record.id_base);
 }
 
@@ -115,10 +112,7 @@ Result<void> Containers::Impl::run(const std::shared_ptr<Container>& container,
         if (!inputs.host_network) endpoints = TRY(connect_all(record, netns, undo));
         TRY(write_network_files(record, endpoints));
     }
-    record.endpoints.clear();
-    for (const network::Endpoint& endpoint : endpoints) {
-        record.endpoints.push_back(network::encode(endpoint));
-    }
+    record.endpoints = encode_all(endpoints);
 
     const oci::Spec spec = TRY(build_spec(inputs));
     const std::string path = bundle(record);
@@ -198,6 +192,9 @@ Result<void> Containers::Impl::run(const std::shared_ptr<Container>& container,
     TRY(save(claim, record));
     undo.commit();
     for (const network::Endpoint& endpoint : endpoints) publish_network_event(endpoint, "connect");
+    publish_mounts(record, Mounts::Made);
+    publish_event(record, "start");
+    begin_health(container, HealthStart::Fresh);
     return {};
 }
 
@@ -219,18 +216,13 @@ Result<void> Containers::Impl::start(const std::shared_ptr<Container>& container
     container->backoff().reset();
     record.restart_count = 0;
     const auto started = run(container, claim, record);
-    if (started) {
-        publish_mounts(record, Mounts::Made);
-        publish_event(record, "start");
-        begin_health(container, HealthStart::Fresh);
-        return {};
-    }
+    if (started) return {};
     // The container stays as it was, with the reason on it; `run --rm` expects it gone.
     static_cast<void>(container->take_pending());
     Record failed = claim.copy();
     note_failed_start(failed, record, started.error());
     if (failed.host_config.auto_remove) {
-        ignore(remove_claimed(claim, {.force = true, .volumes = true}), "logged there");
+        ignore(remove_claimed(claim, RemoveVolumes::Yes), "logged there");
     } else {
         ignore(save(claim, failed), "the start's own error matters more");
         tell_waiters(*container, failed);

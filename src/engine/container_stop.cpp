@@ -43,10 +43,7 @@ Result<void> Containers::Impl::announce_end(const std::shared_ptr<Container>& co
     Container::Claim claim(container);
     Record record = claim.copy();
     record.stopped_by_user = true;
-    TRY(core.store.database().run("UPDATE containers SET record = ? WHERE id = ?",
-                                  {json::encode(record), record.id}, store::Durability::Later));
-    claim.publish(std::move(record));
-    return {};
+    return save(claim, std::move(record), store::Durability::Later);
 }
 
 Result<void> Containers::Impl::signal(const std::shared_ptr<Container>& container, int number) {
@@ -173,8 +170,7 @@ Result<void> Containers::kill(const std::string& name, const std::string& signal
     return {};
 }
 
-Result<void> Containers::Impl::remove_claimed(Container::Claim& claim,
-                                              const RemoveOptions& options) {
+Result<void> Containers::Impl::remove_claimed(Container::Claim& claim, RemoveVolumes volumes) {
     const Record record = claim.copy();
     // The row goes first: what a crash leaves of the rest is swept at the next start.
     TRY(core.store.database().run("DELETE FROM containers WHERE id = ?", {record.id},
@@ -188,7 +184,7 @@ Result<void> Containers::Impl::remove_claimed(Container::Claim& claim,
     const auto detached = core.store.detach_writable(record.id);
     core.volumes.release(record.id);
     for (const MountRecord& mount : record.mounts) {
-        if (!options.volumes || mount.type != "volume") continue;
+        if (volumes == RemoveVolumes::No || mount.type != "volume") continue;
         const auto volume = core.volumes.find(mount.name);
         if (!volume || !volume->anonymous) continue;
         // One that another container holds stays.
@@ -232,7 +228,7 @@ Result<void> Containers::Impl::remove(const std::shared_ptr<Container>& containe
         return fail(Code::Conflict, "cannot remove container \"/{}\": it was started meanwhile",
                     before->name);
     }
-    return remove_claimed(claim, options);
+    return remove_claimed(claim, options.volumes ? RemoveVolumes::Yes : RemoveVolumes::No);
 }
 
 Result<void> Containers::remove(const std::string& name, const RemoveOptions& options,

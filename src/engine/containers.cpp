@@ -6,6 +6,7 @@
 #include <csignal>
 
 #include "base/log.hpp"
+#include "base/timers.hpp"
 #include "engine/containers_impl.hpp"
 #include "engine/events.hpp"
 #include "engine/names.hpp"
@@ -47,10 +48,40 @@ std::vector<std::shared_ptr<Container>> Containers::Impl::all() const {
 }
 
 Result<void> Containers::Impl::save(Container::Claim& claim, Record record) {
+    const store::Durability durability = durability_of(record);
+    return save(claim, std::move(record), durability);
+}
+
+Result<void> Containers::Impl::save(Container::Claim& claim, Record record,
+                                    store::Durability durability) {
     TRY(core.store.database().run("UPDATE containers SET record = ? WHERE id = ?",
-                                  {json::encode(record), record.id}, durability_of(record)));
+                                  {json::encode(record), record.id}, durability));
     claim.publish(std::move(record));
     return {};
+}
+
+std::uint64_t Containers::Impl::later(const std::shared_ptr<Container>& container,
+                                      std::chrono::nanoseconds wait,
+                                      std::function<void(const std::shared_ptr<Container>&)> job) {
+    std::weak_ptr<Container> weak = container;
+    return core.timers.after(wait, [this, weak, job = std::move(job)] {
+        core.workers.submit([weak, job] {
+            if (const auto alive = weak.lock()) job(alive);
+        });
+    });
+}
+
+void thaw_group(const std::string& path) {
+    const auto group = sys::cgroup::Cgroup::open(path);
+    const auto thawed = group ? group->thaw() : Result<void>(fail(group.error()));
+    if (!thawed) LOG_WARN("thaw cgroup '{}': {}", path, thawed.error().message);
+}
+
+void remove_group(const std::string& path) {
+    auto group = sys::cgroup::Cgroup::open(path);
+    if (!group) return;
+    const auto removed = group->remove();
+    if (!removed) LOG_WARN("remove cgroup '{}': {}", path, removed.error().message);
 }
 
 void Containers::Impl::publish_event(const Record& record, const std::string& action,

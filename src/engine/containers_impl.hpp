@@ -41,6 +41,10 @@ struct Containers::Impl {
     std::vector<std::shared_ptr<Container>> all() const;
     // Durable, then visible.
     Result<void> save(Container::Claim& claim, Record record);
+    Result<void> save(Container::Claim& claim, Record record, store::Durability durability);
+    // Calls `job` in a worker after a while, if the container is still there; gives the timer.
+    std::uint64_t later(const std::shared_ptr<Container>& container, std::chrono::nanoseconds wait,
+                        std::function<void(const std::shared_ptr<Container>&)> job);
     void publish_event(const Record& record, const std::string& action,
                        std::map<std::string, std::string> attributes = {}) const;
     // One event for each of its volumes.
@@ -64,6 +68,8 @@ struct Containers::Impl {
     // Frees what a run holds outside the container's own processes.
     void release_run(const Record& record);
     void remove_bundle(const Record& record) const;
+    // What its shim wrote down; else an end with that code just now.
+    shim::ExitRecord recorded_exit(const Record& record, int exit_code, int signal) const;
 
     // container_networks.cpp
     Result<std::vector<network::Endpoint>> connect_all(const Record& record, int netns,
@@ -124,11 +130,14 @@ struct Containers::Impl {
                       EndRequest request);
     Result<void> remove(const std::shared_ptr<Container>& container, const RemoveOptions& options,
                         const Caller& caller);
-    Result<void> remove_claimed(Container::Claim& claim, const RemoveOptions& options);
+    enum class RemoveVolumes : std::uint8_t { No, Yes };  // the anonymous ones
+    Result<void> remove_claimed(Container::Claim& claim, RemoveVolumes volumes);
 
     // recovery.cpp
     void restore_run(const Record& record);
     void rejoin(const std::vector<std::shared_ptr<Container>>& running);
+    // The shim of a container that was up has told how it is.
+    void rejoined(const std::shared_ptr<Container>& container, const shim::Hello& hello);
     void start_at_boot();
     void abandon(const std::string& id);
 
@@ -157,8 +166,14 @@ Result<int> parse_signal(const std::string& text);
 Failure fail_restarting(const Record& record);
 // The reason of a failed start, on the container as it was.
 void note_failed_start(Record& record, const Record& attempt, const Error& error);
-// What the record of a running container says of its networks.
+// What the record of a running container says of its networks, and how it is said.
 std::vector<network::Endpoint> endpoints_of(const Record& record);
+std::vector<std::string> encode_all(const std::vector<network::Endpoint>& endpoints);
+// Of a container's control group; a failure is logged.
+void thaw_group(const std::string& path);
+void remove_group(const std::string& path);  // with what is in it; absent is fine
+// docker's words for an exec that could not be started.
+Failure exec_failure(Code code, const shim::Reply& reply);
 // docker's texts for what a network, or a container in it, cannot be given.
 Result<void> check_endpoint(const network::Network& network, const api::EndpointSettings& settings);
 // docker's exit code for a run that the shim could not start: 125, 126 or 127.

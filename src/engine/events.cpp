@@ -48,12 +48,8 @@ bool names_image(const Event& event, const Filters& filters) {
 
 // "exec_create: ls" is found by "exec_create" too.
 bool names_action(const Event& event, const Filters& filters) {
-    return filters.get("event").empty() || filters.matches("event", event.action) ||
+    return filters.matches("event", event.action) ||
            filters.matches("event", event.action.substr(0, event.action.find(':')));
-}
-
-bool is_any_of(const Filters& filters, const std::string& key, const std::string& value) {
-    return filters.get(key).empty() || filters.matches(key, value);
 }
 
 }  // namespace
@@ -164,7 +160,7 @@ Result<Events::Replay> Events::subscribe(Time since) {
 }
 
 bool Events::matches(const Event& event, const Filters& filters) {
-    if (!is_any_of(filters, "type", event.type) || !is_any_of(filters, "scope", "local")) {
+    if (!filters.matches("type", event.type) || !filters.matches("scope", "local")) {
         return false;
     }
     if (!names_action(event, filters) || !names_image(event, filters)) return false;

@@ -97,6 +97,11 @@ Result<bool> Execs::prepare_start(const std::string& id, const api::ExecStartReq
     return exec.request.tty;
 }
 
+Failure exec_failure(Code code, const shim::Reply& reply) {
+    return fail(code, "OCI runtime exec failed: exec failed: unable to start container process: {}",
+                reply.message);
+}
+
 Result<void> Execs::start(const std::string& id, const api::ExecStartRequest& request,
                           sys::Fd connection, std::string early) {
     {
@@ -158,10 +163,7 @@ Result<void> Execs::start(const std::string& id, const api::ExecStartRequest& re
             }
             const Code code =
                 reply.code == 126 || reply.code == 127 ? Code::InvalidArgument : Code::Internal;
-            return fail(code,
-                        "OCI runtime exec failed: exec failed: unable to start container "
-                        "process: {}",
-                        reply.message);
+            return exec_failure(code, reply);
         }
         if (found != locked->end()) found->second.pid = reply.pid;
         return {};

@@ -95,7 +95,7 @@ Result<Files::Impl::Prepared> Files::Impl::prepare(const std::string& name) cons
     const auto container = TRY(containers.find(name));
     Prepared prepared;
     prepared.record = container->record();
-    if (prepared.record->is_up() && prepared.record->pid > 0) {
+    if (prepared.record->is_running()) {
         auto init = open_init(*prepared.record);
         if (init) {
             prepared.pidfd = std::move(*init);
@@ -105,7 +105,7 @@ Result<Files::Impl::Prepared> Files::Impl::prepare(const std::string& name) cons
     prepared.claim.emplace(container);
     if (container->removed()) return fail(Code::NotFound, "No such container: {}", name);
     prepared.record = container->record();
-    if (prepared.record->is_up() && prepared.record->pid > 0) {
+    if (prepared.record->is_running()) {
         // It has started while we waited for our turn.
         prepared.pidfd = TRY(open_init(*prepared.record));
         prepared.claim.reset();

@@ -11,9 +11,8 @@ const std::vector<std::string>& Filters::get(const std::string& key) const {
 }
 
 bool Filters::matches(const std::string& key, std::string_view value) const {
-    const auto found = values_.find(key);
-    if (found == values_.end()) return true;
-    return std::find(found->second.begin(), found->second.end(), value) != found->second.end();
+    const auto& values = get(key);
+    return values.empty() || std::find(values.begin(), values.end(), value) != values.end();
 }
 
 bool Filters::match_labels(const std::map<std::string, std::string>& labels) const {

@@ -18,7 +18,8 @@ class Filters {
         : values_(std::move(values)) {}
 
     bool empty() const { return values_.empty(); }
-    bool has(const std::string& key) const { return values_.contains(key); }
+    // With a value: an empty list is as if the key were absent.
+    bool has(const std::string& key) const { return !get(key).empty(); }
     // The values of a key; none when it is absent.
     const std::vector<std::string>& get(const std::string& key) const;
     // True when the key is absent or one of its values is `value`.

@@ -17,8 +17,8 @@ Result<std::vector<api::Network>> list_networks(const network::Networks& network
                                                 const Filters& filters);
 Result<api::NetworkCreateResponse> create_network(network::Networks& networks, Events& events,
                                                   const api::NetworkCreateRequest& request);
-// Removes the user-defined networks that no container is on; gives their names.
 Result<void> remove_network(network::Networks& networks, Events& events, const std::string& name);
+// Removes the user-defined networks that no container is on; gives their names.
 Result<std::vector<std::string>> prune_networks(network::Networks& networks, Events& events,
                                                 const Filters& filters);
 

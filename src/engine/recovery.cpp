@@ -9,7 +9,6 @@
 #include "network/sandbox.hpp"
 #include "oci/runtime_spec.hpp"
 #include "store/store.hpp"
-#include "sys/cgroup.hpp"
 #include "sys/file.hpp"
 #include "volume/volumes.hpp"
 
@@ -23,57 +22,45 @@ constexpr std::string_view kSchema[] = {
 
 // Shims that live answer at once; one that does not is left for later.
 constexpr std::chrono::seconds kHelloLimit{1};
+constexpr int kNobodySawItEnd = 255;  // docker's exit code
 
-// The first messages of connections, handed from the reading thread to ours.
+// The first messages of connections, handed from the reading thread to ours while we wait for them.
 class Hellos {
   public:
     void expect(const std::string& id) {
         const std::lock_guard lock(mutex_);
         missing_.insert(id);
     }
-    void note(const std::string& id, const shim::Hello* hello) {
+    // Null: the connection has ended. False when nobody waits for it (any more).
+    bool take(const std::string& id, const shim::Hello* hello) {
         const std::lock_guard lock(mutex_);
+        if (!waiting_ || missing_.erase(id) == 0) return false;
         if (hello != nullptr) came_.emplace(id, *hello);
-        missing_.erase(id);
         changed_.notify_all();
+        return true;
     }
     // What has come once all have, or when the time is over.
     std::map<std::string, shim::Hello> wait() {
         std::unique_lock lock(mutex_);
         changed_.wait_for(lock, kHelloLimit, [&] { return missing_.empty(); });
+        waiting_ = false;
         return came_;
     }
 
   private:
     std::mutex mutex_;
     std::condition_variable changed_;
+    bool waiting_ = true;
     std::set<std::string> missing_;
     std::map<std::string, shim::Hello> came_;
 };
-
-void kill_group(const std::string& path) {
-    auto cgroup = sys::cgroup::Cgroup::open(path);
-    if (!cgroup) return;
-    const auto removed = cgroup->remove();
-    if (!removed) LOG_WARN("remove left-over cgroup '{}': {}", path, removed.error().message);
-}
-
-// A commit holds a container still without calling it paused; the engine may have ended in one.
-void let_go_on(const Record& record) {
-    if (record.status != "running") return;
-    const auto cgroup = sys::cgroup::Cgroup::open(record.cgroup_path);
-    const auto thawed = cgroup ? cgroup->thaw() : Result<void>(fail(cgroup.error()));
-    if (!thawed) LOG_WARN("let {} go on: {}", record.id, thawed.error().message);
-}
 
 }  // namespace
 
 // What the last engine gave a run stays taken.
 void Containers::Impl::restore_run(const Record& record) {
-    for (const std::string& text : record.endpoints) {
-        const auto endpoint = network::decode_endpoint(text);
-        if (!endpoint) continue;
-        const auto restored = core.networks.restore(*endpoint);
+    for (const network::Endpoint& endpoint : endpoints_of(record)) {
+        const auto restored = core.networks.restore(endpoint);
         if (!restored) LOG_WARN("network of {}: {}", record.id, restored.error().message);
     }
     if (record.id_base == 0) return;
@@ -92,44 +79,51 @@ void Containers::Impl::rejoin(const std::vector<std::shared_ptr<Container>>& run
             [this, weak, hellos, id = container->id()](const shim::FromShim* message) {
                 const auto* hello =
                     message == nullptr ? nullptr : std::get_if<shim::Hello>(message);
-                if (message == nullptr || hello != nullptr) hellos->note(id, hello);
-                if (const auto alive = weak.lock()) on_shim(alive, message);
+                const bool is_first = message == nullptr || hello != nullptr;
+                const auto alive = weak.lock();
+                if (!alive || (is_first && hellos->take(id, hello))) return;
+                if (hello == nullptr) return on_shim(alive, message);
+                core.workers.submit([this, alive, hello = *hello] { rejoined(alive, hello); });
             });
         if (link) {
             container->set_link(*link);
         } else {
-            hellos->note(container->id(), nullptr);
+            hellos->take(container->id(), nullptr);
         }
     }
     const auto came = hellos->wait();
     for (const auto& container : running) {
         const auto link = container->link();
         const auto hello = came.find(container->id());
-        // One that says nothing yet is on its way, or was stopped: on_shim() has its hello then.
-        if (link && !link->closed() && hello == came.end()) {
+        if (hello != came.end()) {
+            rejoined(container, hello->second);
+        } else if (link && !link->closed()) {
+            // It is on its way, or was stopped: rejoined() is called when it has come.
             LOG_WARN("the shim of container {} does not answer yet", container->id());
-            continue;
+        } else {
+            settle_exit(container, link, recorded_exit(*container->record(), kNobodySawItEnd, 0));
         }
-        if (hello != came.end() && hello->second.state == shim::State::Running) {
-            const auto named = serve_names_again(*container->record());
-            if (!named) LOG_WARN("names of {}: {}", container->id(), named.error().message);
-            let_go_on(*container->record());
-            drop_old_checks(hello->second, *link);
-            if (container->record()->status == "running") {
-                begin_health(container, HealthStart::Fresh);
-            }
-            continue;
-        }
-        shim::ExitRecord exit;
-        exit.exit_code = 255;  // docker's code for a container that nobody saw end
-        exit.finished_at = to_rfc3339_short(now());
-        if (hello != came.end() && hello->second.exit) {
-            exit = *hello->second.exit;
-        } else if (const auto text = sys::read_file(bundle(*container->record()) + "/exit.json")) {
-            if (const auto known = shim::decode_exit_record(*text)) exit = *known;
-        }
-        settle_exit(container, nullptr, exit);
     }
+}
+
+void Containers::Impl::rejoined(const std::shared_ptr<Container>& container,
+                                const shim::Hello& hello) {
+    const auto link = container->link();
+    if (hello.state != shim::State::Running) {
+        const auto& record = *container->record();
+        return settle_exit(container, link,
+                           hello.exit ? *hello.exit : recorded_exit(record, kNobodySawItEnd, 0));
+    }
+    const Container::Claim claim(container);
+    const auto record = container->record();
+    if (!record->is_running() || !link) return;
+    const auto named = serve_names_again(*record);
+    if (!named) LOG_WARN("names of {}: {}", record->id, named.error().message);
+    drop_old_checks(hello, *link);
+    if (record->status != "running") return;
+    // A commit holds a container still without calling it paused; the engine may have ended in one.
+    thaw_group(record->cgroup_path);
+    begin_health(container, HealthStart::Fresh);
 }
 
 // A shim whose start was never recorded: its client has no answer, so the run is undone.
@@ -142,7 +136,7 @@ void Containers::Impl::abandon(const std::string& id) {
         const auto spec = json::decode<oci::Spec>(*text);
         if (spec && spec->linux) group = spec->linux->cgroups_path;
     }
-    kill_group(group);
+    remove_group(group);
     ignore(sys::remove_tree(path), "tried again at the next start");
 }
 

@@ -48,9 +48,8 @@ Result<std::vector<api::Volume>> list_volumes(const volume::Volumes& volumes,
 
 Result<api::Volume> create_volume(volume::Volumes& volumes, Events& events,
                                   const api::VolumeCreateRequest& request) {
-    const bool known = !request.name.empty() && volumes.find(request.name);
-    const volume::Volume volume = TRY(volumes.create(request.name, request.labels));
-    if (!known) events.publish(volume_event("create", volume.name));
+    const auto [volume, is_new] = TRY(volumes.create(request.name, request.labels));
+    if (is_new) events.publish(volume_event("create", volume.name));
     return view_of(volume);
 }
 

@@ -207,10 +207,10 @@ Result<FileLimits> file_limits(const std::string& driver, const Options& options
 std::optional<Place> find_place(const std::string& driver, const Options& options,
                                 const std::string& folder, const std::string& id) {
     if (driver == "none") return std::nullopt;
-    if (driver == "json-file") return Place{format("{}/{}-json.log", folder, id), false};
-    if (driver == "local") return Place{folder + "/local-logs/container.log", true};
+    if (driver == "json-file") return Place{format("{}/{}-json.log", folder, id), Format::Json};
+    if (driver == "local") return Place{folder + "/local-logs/container.log", Format::Local};
     if (switch_of(options, "cache-disabled", false).value_or(false)) return std::nullopt;
-    return Place{folder + "/container-cached.log", true};
+    return Place{folder + "/container-cached.log", Format::Local};
 }
 
 Result<Setup> make_setup(const std::string& driver, const Options& options, const Subject& subject,
@@ -227,7 +227,7 @@ Result<Setup> make_setup(const std::string& driver, const Options& options, cons
     if (place) {
         const FileLimits limits = TRY(file_limits(driver, options));
         setup.path = place->path;
-        setup.is_local = place->is_local;
+        setup.is_local = place->format == Format::Local;
         setup.max_size = limits.max_size;
         setup.max_files = limits.max_files;
         setup.compress = limits.compress;

@@ -6,6 +6,7 @@
 
 #include "base/result.hpp"
 #include "logs/address.hpp"
+#include "logs/format.hpp"
 #include "logs/setup.hpp"
 
 namespace coffer::logs {
@@ -38,7 +39,7 @@ Result<Setup> make_setup(const std::string& driver, const Options& options, cons
 // Where the log of that container is read; nullopt when it is nowhere kept.
 struct Place {
     std::string path;
-    bool is_local = false;
+    Format format = Format::Json;
 };
 std::optional<Place> find_place(const std::string& driver, const Options& options,
                                 const std::string& folder, const std::string& id);

@@ -13,17 +13,12 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kTries = 4;
 constexpr int kMaxRedirects = 10;
 constexpr std::size_t kMaxErrorBody = 64 * 1024;
 constexpr std::chrono::seconds kLongestPause{20};
 
 bool is_redirect(long status) {
     return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-}
-
-bool is_worth_a_retry(long status) {
-    return status == 429 || status >= 500;
 }
 
 // Appends to `body` up to `limit` bytes.
@@ -258,6 +253,10 @@ Client::Client(ClientOptions options, const Cancel& cancel)
     : impl_(std::make_unique<Impl>(std::move(options), cancel)) {}
 
 Client::~Client() = default;
+
+bool is_worth_a_retry(long status) {
+    return status == 429 || status >= 500;
+}
 
 std::string pull_scope(const std::string& repository) {
     return "repository:" + repository + ":pull";

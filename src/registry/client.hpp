@@ -39,6 +39,9 @@ struct Reply {
 // "repository:a/b:pull": what a token must allow.
 std::string pull_scope(const std::string& repository);
 
+inline constexpr int kTries = 4;  // of what may go well another time
+bool is_worth_a_retry(long status);
+
 struct Ask {
     HttpMethod method = HttpMethod::Get;
     std::string path;   // below /v2/
@@ -47,7 +50,7 @@ struct Ask {
     std::vector<std::string> headers;
     std::optional<HttpBody> body;
     std::size_t limit = 64 * 1024;  // bytes of the answer
-    int tries = 4;                  // of a connection that breaks or a registry that is overloaded
+    int tries = kTries;             // of a connection that breaks or a registry that is overloaded
 };
 
 class Client {

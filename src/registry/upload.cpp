@@ -8,7 +8,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr unsigned kParallelUploads = 3;
-constexpr int kTries = 4;
 constexpr std::chrono::milliseconds kProgressInterval{100};
 
 std::string push_scope(const std::string& repository) {
@@ -88,7 +87,7 @@ class Upload {
         body.size = blob_.size - offset;
         body.on_sent = [&](std::uint64_t sent) { on_sent_(offset + sent); };
         const Reply reply = TRY(client_.send(request));
-        if (reply.status >= 500 || reply.status == 429)
+        if (is_worth_a_retry(reply.status))
             return fail(Code::Unavailable, "{}: {}", action(), parse_error(reply).text);
         if (reply.status != 202 && reply.status != 201 && reply.status != 204)
             return refusal(reply, action());

@@ -55,9 +55,9 @@ Result<std::unique_ptr<Volumes>> Volumes::open(std::string folder) {
     return volumes;
 }
 
-Result<Volume> Volumes::create(const std::string& wanted,
-                               const std::map<std::string, std::string>& labels,
-                               const std::string& user) {
+Result<Volumes::Created> Volumes::create(const std::string& wanted,
+                                         const std::map<std::string, std::string>& labels,
+                                         const std::string& user) {
     const std::string name = wanted.empty() ? random_hex(32) : wanted;
     if (!is_valid_volume_name(name)) {
         return fail(Code::InvalidArgument,
@@ -70,7 +70,7 @@ Result<Volume> Volumes::create(const std::string& wanted,
     const auto found = volumes_.find(name);
     if (found != volumes_.end()) {
         if (!user.empty()) found->second.users.insert(user);
-        return found->second;
+        return Created{found->second, false};
     }
     Volume volume{name, folder_ + "/" + name + "/_data", to_rfc3339(now()), labels, wanted.empty(),
                   {}};
@@ -79,7 +79,7 @@ Result<Volume> Volumes::create(const std::string& wanted,
     TRY(sys::make_dirs(volume.path, 0755));
     TRY(sys::replace_file(folder_ + "/" + name + "/volume.json", json::encode(volume)));
     volumes_.emplace(name, volume);
-    return volume;
+    return Created{std::move(volume), true};
 }
 
 void Volumes::hold(const std::string& name, const std::string& user) {

@@ -30,8 +30,13 @@ class Volumes {
 
     // An existing volume of that name is returned as it is. An empty name makes one up. A `user`
     // holds the volume from then on.
-    Result<Volume> create(const std::string& name, const std::map<std::string, std::string>& labels,
-                          const std::string& user = {});
+    struct Created {
+        Volume volume;
+        bool is_new = false;
+    };
+    Result<Created> create(const std::string& name,
+                           const std::map<std::string, std::string>& labels,
+                           const std::string& user = {});
     // For a user who is known to have it, after a restart.
     void hold(const std::string& name, const std::string& user);
     // Lets go of all that the user holds.

@@ -11,9 +11,9 @@ TEST(Volumes, outlive_the_engine_and_refuse_paths_as_names) {
     const sys::TempDir dir = MUST(sys::TempDir::create());
     {
         const auto volumes = MUST(Volumes::open(dir.path()));
-        const Volume data = MUST(volumes->create("data", {{"team", "a"}}));
+        const Volume data = MUST(volumes->create("data", {{"team", "a"}})).volume;
         ASSERT_TRUE(sys::write_file(data.path + "/file", "x"));
-        EXPECT_TRUE(MUST(volumes->create("", {})).anonymous);
+        EXPECT_TRUE(MUST(volumes->create("", {})).volume.anonymous);
         for (const char* bad : {"../x", "a/b", ".", "-x", "a"}) {
             EXPECT_FALSE(volumes->create(bad, {})) << bad;
         }
@@ -35,8 +35,8 @@ TEST(Volumes, outlive_the_engine_and_refuse_paths_as_names) {
 TEST(Volumes, stay_while_somebody_holds_them) {
     const sys::TempDir dir = MUST(sys::TempDir::create());
     const auto volumes = MUST(Volumes::open(dir.path()));
-    MUST(volumes->create("data", {}, "a"));
-    MUST(volumes->create("data", {}, "b"));
+    EXPECT_TRUE(MUST(volumes->create("data", {}, "a")).is_new);
+    EXPECT_FALSE(MUST(volumes->create("data", {}, "b")).is_new);
     const auto refused = volumes->remove("data");
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, Code::Conflict);

@@ -1,6 +1,8 @@
 """Health checks: by a program, by a connection, and what follows from them."""
 import json
 import os
+import pathlib
+import re
 import signal
 import subprocess
 import time
@@ -136,6 +138,20 @@ class Status(HealthTest):
         engine.stop(signal.SIGKILL)
         engine.start()
         self.until("healthy")
+
+    def test_after_a_restart_whose_shim_answers_late(self):
+        self.run_checked("--health-cmd", "true")
+        self.until("healthy")
+        status = pathlib.Path(f"/proc/{self.state()['Pid']}/status").read_text()
+        shim = int(re.search(r"PPid:\s*(\d+)", status)[1])
+        engine.stop(signal.SIGKILL)
+        os.kill(shim, signal.SIGSTOP)
+        try:
+            engine.start()  # does not wait for it for ever
+            self.assertNotIn("Health", self.state())
+        finally:
+            os.kill(shim, signal.SIGCONT)
+        wait_until(lambda: self.state().get("Health", {}).get("Status") == "healthy", 20)
 
 
 class Configuration(HealthTest):

@@ -123,9 +123,7 @@ Result<http::Reply> restart(Context& context, const Request& request) {
 }
 
 Result<http::Reply> kill(Context& context, const Request& request) {
-    const std::string signal = request.text("signal");
-    TRY(context.containers.kill(request.name(), signal.empty() ? "KILL" : signal,
-                                caller_of(request)));
+    TRY(context.containers.kill(request.name(), request.text("signal"), caller_of(request)));
     return http::Reply::empty(204);
 }
 
