@@ -9,14 +9,12 @@ import time
 import unittest
 
 from support.engine import DOCKER, Engine
-from support.registry import busybox_rootfs
 
 
 def setUpModule():
     global engine
     engine = Engine()
-    engine.docker("import", "-c", 'CMD ["sh"]', "-c", "ENV PATH=/bin", "-", "busybox",
-                  input=busybox_rootfs())
+    engine.import_busybox()
 
 
 def tearDownModule():

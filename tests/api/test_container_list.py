@@ -10,8 +10,7 @@ from support.registry import busybox_rootfs
 def setUpModule():
     global engine
     engine = Engine()
-    engine.docker("import", "-c", 'CMD ["sh"]', "-c", "ENV PATH=/bin", "-", "busybox",
-                  input=busybox_rootfs())
+    engine.import_busybox()
     engine.docker("network", "create", "lan")
     engine.docker("run", "-d", "--name", "web1", "-p", "8088:80", "--expose", "81/udp", "-l",
                   "tier=front", "-v", "data:/srv", "--network", "lan", "busybox", "sleep", "1000")

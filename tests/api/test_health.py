@@ -8,28 +8,18 @@ import subprocess
 import time
 import unittest
 
-from support.engine import BIN, Engine
+from support.engine import BIN, Engine, wait_until
 from support.registry import busybox_rootfs
 
 
 def setUpModule():
     global engine
     engine = Engine()
-    engine.docker("import", "-c", 'CMD ["sh"]', "-c", "ENV PATH=/bin", "-", "busybox",
-                  input=busybox_rootfs())
+    engine.import_busybox()
 
 
 def tearDownModule():
     engine.close()
-
-
-def wait_until(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        if time.monotonic() > deadline:
-            raise AssertionError("it did not come to be")
-        time.sleep(0.02)
-    return value
 
 
 FAST = ["--health-interval", "100ms", "--health-retries", "2"]

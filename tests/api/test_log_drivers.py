@@ -11,7 +11,7 @@ import time
 import unittest
 
 from support import receivers
-from support.engine import Engine
+from support.engine import Engine, wait_until
 from support.receivers import Receiver
 from support.registry import busybox_rootfs
 
@@ -19,21 +19,11 @@ from support.registry import busybox_rootfs
 def setUpModule():
     global engine
     engine = Engine()
-    engine.docker("import", "-c", 'CMD ["sh"]', "-c", "ENV PATH=/bin", "-", "busybox",
-                  input=busybox_rootfs())
+    engine.import_busybox()
 
 
 def tearDownModule():
     engine.close()
-
-
-def wait_until(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        if time.monotonic() > deadline:
-            raise AssertionError("it did not come to be")
-        time.sleep(0.05)
-    return value
 
 
 class DriverTest(unittest.TestCase):

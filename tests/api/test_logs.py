@@ -9,28 +9,17 @@ import subprocess
 import time
 import unittest
 
-from support.engine import DOCKER, Engine
-from support.registry import busybox_rootfs
+from support.engine import DOCKER, Engine, wait_until
 
 
 def setUpModule():
     global engine
     engine = Engine()
-    engine.docker("import", "-c", 'CMD ["sh"]', "-c", "ENV PATH=/bin", "-", "busybox",
-                  input=busybox_rootfs())
+    engine.import_busybox()
 
 
 def tearDownModule():
     engine.close()
-
-
-def wait_until(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        if time.monotonic() > deadline:
-            raise AssertionError("it did not come to be")
-        time.sleep(0.05)
-    return value
 
 
 def counting(lines, pause=""):

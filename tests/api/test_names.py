@@ -3,7 +3,6 @@ import os
 import socket
 import struct
 import threading
-import time
 import unittest
 
 from support.engine import Engine

@@ -11,7 +11,7 @@ import threading
 import unittest
 import urllib.parse
 
-from support.engine import BIN, Engine
+from support.engine import Engine
 from support.registry import Layout, Registry, busybox_rootfs, digest_of, tar_of
 
 engine = None
@@ -208,13 +208,10 @@ class Push(unittest.TestCase):
         source = self.pulled()
         engine.docker("pull", source)
         target = f"{registry.host}/target/cli:1"
-        def coffer(*args):
-            return subprocess.run([BIN / "coffer", "-H", f"unix://{engine.socket}", *args],
-                                  capture_output=True, text=True, check=True).stdout
-        coffer("tag", source, target)
-        out = coffer("push", target)
+        engine.coffer("tag", source, target)
+        out = engine.coffer("push", target).stdout
         self.assertRegex(out, r"1: digest: sha256:[0-9a-f]{64} size: \d+")
-        self.assertEqual(coffer("push", "--quiet", target).strip(), target)
+        self.assertEqual(engine.coffer("push", "--quiet", target).stdout.strip(), target)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
 """Debian as people run it, under the default security level: apt, nginx, postgres."""
-import time
 import unittest
 import urllib.error
 import urllib.request
 
 from support import debian
-from support.engine import Engine
+from support.engine import Engine, wait_until
 from support.outside import GATEWAY, NAME, Outside
 from support.registry import free_port
 
@@ -25,15 +24,6 @@ def setUpModule():
 def tearDownModule():
     engine.close()
     outside.close()
-
-
-def wait_until(condition, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        if time.monotonic() > deadline:
-            raise AssertionError("it did not come to be")
-        time.sleep(0.1)
-    return value
 
 
 class RealImage(unittest.TestCase):
@@ -91,12 +81,12 @@ class Nginx(RealImage):
             except OSError:
                 return None
 
-        with wait_until(lambda: page("/")) as reply:
+        with wait_until(lambda: page("/"), 30) as reply:
             self.assertIn(b"Welcome to nginx!", reply.read())
         with page("/absent") as reply:
             self.assertEqual(reply.status, 404)
         logs = wait_until(lambda: (run := engine.docker("logs", "web")) and "/absent" in run.stdout
-                          and run)
+                          and run, 30)
         self.assertIn('"GET / HTTP/1.1" 200', logs.stdout)
         self.assertIn("start worker process", logs.stderr)
         self.assertEqual(set(self.out("exec", "web", "sh", "-c", "stat -c %U /proc/[0-9]*/cmdline")
@@ -110,7 +100,7 @@ class Postgres(RealImage):
         self.out("run", "-d", "--name", name, "--user", "postgres", "-v", "pgdata:/var/lib/postgresql",
                  "-e", "PGDATA=/var/lib/postgresql/own", "--shm-size", "256m", "debian", "sh", "-ec",
                  f"[ -d $PGDATA ] || {POSTGRES}/initdb -A trust; exec {POSTGRES}/postgres -k /tmp")
-        wait_until(lambda: "ready to accept connections" in engine.docker("logs", name).stderr)
+        wait_until(lambda: "ready to accept connections" in engine.docker("logs", name).stderr, 30)
 
     def ask(self, name, text):
         return self.out("exec", name, "psql", "-h", "/tmp", "-Atc", text)

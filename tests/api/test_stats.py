@@ -5,7 +5,6 @@ import threading
 import unittest
 
 from support.engine import Connection, Engine
-from support.registry import busybox_rootfs
 
 SPIN = "while :; do :; done"
 
@@ -13,8 +12,7 @@ SPIN = "while :; do :; done"
 def setUpModule():
     global engine
     engine = Engine()
-    engine.docker("import", "-c", 'CMD ["sh"]', "-c", "ENV PATH=/bin", "-", "busybox",
-                  input=busybox_rootfs())
+    engine.import_busybox()
 
 
 def tearDownModule():

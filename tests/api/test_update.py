@@ -1,9 +1,8 @@
 """Changing limits and restart policy of containers that run: docker's client and coffer."""
 import json
-import subprocess
 import unittest
 
-from support.engine import BIN, Engine
+from support.engine import Engine
 from support.registry import busybox_rootfs
 
 
@@ -98,24 +97,21 @@ class Update(unittest.TestCase):
         engine.docker("rm", "-f", "gone")
 
     def test_coffer_and_the_limits_of_the_log(self):
-        def coffer(*args, check=True):
-            return subprocess.run([BIN / "coffer", "-H", f"unix://{engine.socket}", *args],
-                                  capture_output=True, text=True, check=check)
-        self.assertEqual(coffer("update", "--memory", "90m", "box1").stdout, "box1\n")
+        self.assertEqual(engine.coffer("update", "--memory", "90m", "box1").stdout, "box1\n")
         self.assertEqual(self.memory(), str(90 << 20))
         engine.docker("run", "-d", "--name", "talker", "box", "sh", "-c",
                       "i=0; while :; do echo line-$i; i=$((i+1)); [ $i = 20000 ] && sleep 1000; done")
         try:
-            self.assertEqual(coffer("update", "--log-opt", "max-size=20k", "--log-opt",
-                                    "max-file=2", "talker").stdout, "talker\n")
+            self.assertEqual(engine.coffer("update", "--log-opt", "max-size=20k", "--log-opt",
+                                           "max-file=2", "talker").stdout, "talker\n")
             config = json.loads(engine.docker("inspect", "talker").stdout)[0]["HostConfig"]
             self.assertEqual(config["LogConfig"]["Config"], {"max-size": "20k", "max-file": "2"})
-            refused = coffer("update", "--log-opt", "labels=x", "talker", check=False)
+            refused = engine.coffer("update", "--log-opt", "labels=x", "talker", check=False)
             self.assertEqual(refused.returncode, 1)
             self.assertIn("cannot be changed", refused.stderr)
         finally:
             engine.docker("rm", "-f", "talker")
-        self.assertEqual(coffer("update", "box1", check=False).returncode, 1)
+        self.assertEqual(engine.coffer("update", "box1", check=False).returncode, 1)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import subprocess
 import tarfile
 import unittest
 
-from support.engine import BIN, Engine
+from support.engine import Engine
 from support.registry import busybox_rootfs
 
 CANARY = pathlib.Path("/tmp/canary-of-the-host")
@@ -248,8 +248,7 @@ class Endpoints(VolumeTest):
 
     def test_coffer_volume(self):
         def coffer(*args, check=True):
-            return subprocess.run([BIN / "coffer", "-H", f"unix://{engine.socket}", "volume", *args],
-                                  capture_output=True, text=True, check=check)
+            return engine.coffer("volume", *args, check=check)
         self.assertEqual(coffer("create", "--label", "a=b", "one").stdout, "one\n")
         for args in (["ls"], ["ls", "--format", "{{.Name}} {{.Mountpoint}} {{.Labels}}"],
                      ["ls", "--format", "json"], ["inspect", "one"], ["ls", "-q"]):

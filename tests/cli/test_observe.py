@@ -9,14 +9,12 @@ import time
 import unittest
 
 from support.engine import BIN, Engine
-from support.registry import busybox_rootfs
 
 
 def setUpModule():
     global engine
     engine = Engine()
-    engine.docker("import", "-c", 'CMD ["sh"]', "-c", "ENV PATH=/bin", "-", "busybox",
-                  input=busybox_rootfs())
+    engine.import_busybox()
     engine.docker("run", "-d", "--name", "web", "busybox", "sleep", "1000")
     engine.docker("create", "--name", "idle", "busybox", "true")
 

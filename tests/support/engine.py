@@ -17,8 +17,20 @@ import subprocess
 import tempfile
 import time
 
+from support.registry import busybox_rootfs
+
 BIN = pathlib.Path(os.environ.get("COFFER_BIN", pathlib.Path(__file__).parents[2] / "build/dev/bin"))
 DOCKER = shutil.which("docker")
+
+
+def wait_until(condition, seconds=60):
+    """What `condition` gives once it is true; an error when it does not come to be."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError("it did not come to be")
+        time.sleep(0.02)
+    return value
 
 
 class Connection(http.client.HTTPConnection):
@@ -112,6 +124,16 @@ class Engine:
     def json(self, method, path, body=None):
         _, _, text = self.api(method, path, body)
         return json.loads(text) if text.strip() else None
+
+    def import_busybox(self, name="busybox"):
+        """An image of Debian's busybox that runs a shell."""
+        self.docker("import", "-c", 'CMD ["sh"]', "-c", "ENV PATH=/bin", "-", name,
+                    input=busybox_rootfs())
+
+    def coffer(self, *args, check=True):
+        """Runs our own client against it."""
+        return subprocess.run([BIN / "coffer", "-H", f"unix://{self.socket}", *map(str, args)],
+                              capture_output=True, text=True, check=check, timeout=120)
 
     def docker(self, *args, check=True, timeout=120, env=None, **options):
         """Runs the docker CLI; gives the finished process with text outputs."""

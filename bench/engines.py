@@ -1,0 +1,80 @@
+"""cofferd and dockerd side by side for the benches that drive both with a client."""
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+
+BUSYBOX = "/bin/busybox"
+
+
+def wait_for(path):
+    for _ in range(300):
+        if os.path.exists(path):
+            return
+        time.sleep(0.1)
+    raise SystemExit(f"{path} did not appear")
+
+
+def rootfs_tar(folder):
+    root = os.path.join(folder, "rootfs")
+    os.makedirs(os.path.join(root, "bin"))
+    shutil.copy(BUSYBOX, os.path.join(root, "bin/busybox"))
+    for name in ("true", "sh"):
+        os.symlink("busybox", os.path.join(root, "bin", name))
+    path = os.path.join(folder, "rootfs.tar")
+    subprocess.run(["tar", "-C", root, "-cf", path, "."], check=True)
+    return path
+
+
+class Engines:
+    """Both with the image busybox. `ours` and `theirs` are environments of clients, `plain` is one
+    without an engine. dockerd runs in network and mount namespaces of its own; all is below
+    `folder` and gone at the end."""
+
+    def __init__(self, build):
+        self.programs = os.path.join(build, "bin")
+        self.folder = tempfile.mkdtemp(prefix="coffer-bench-")
+        self.plain = {"PATH": os.environ["PATH"], "HOME": self.folder}
+        self.ours = dict(self.plain, DOCKER_HOST=f"unix://{self.folder}/coffer.sock")
+        self.theirs = dict(self.plain, DOCKER_HOST=f"unix://{self.folder}/docker.sock")
+        self.processes = []
+
+    def __enter__(self):
+        folder = self.folder
+        try:
+            self.start("coffer", [f"{self.programs}/cofferd", "--bridge", "cofbench0"])
+            self.start("docker", ["unshare", "-n", "-m", "dockerd",
+                                  "--pidfile", f"{folder}/docker.pid"])
+            self.tar = rootfs_tar(folder)
+            for env in (self.ours, self.theirs):
+                self.docker(env, "import", "-c", "ENV PATH=/bin", self.tar, "busybox:latest")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def start(self, name, command):
+        with open(f"{self.folder}/{name}.log", "w") as log:
+            self.processes.append(subprocess.Popen(
+                [*command, "--data-root", f"{self.folder}/{name}", "--exec-root",
+                 f"{self.folder}/{name}-run", "-H", f"unix://{self.folder}/{name}.sock"],
+                stdout=log, stderr=log))
+        wait_for(f"{self.folder}/{name}.sock")
+
+    @staticmethod
+    def docker(env, *args):
+        subprocess.run(["docker", *args], env=env, check=True, stdout=subprocess.DEVNULL)
+
+    def __exit__(self, *_):
+        for process in self.processes:
+            process.terminate()
+            process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def timed(command, env):
+    """Seconds."""
+    start = time.monotonic()
+    subprocess.run(command, env=env, check=True, stdout=subprocess.DEVNULL)
+    return time.monotonic() - start
