@@ -39,7 +39,8 @@ int base64_value(char c) {
     return -1;
 }
 
-// Length of the valid UTF-8 sequence at the front of `text`; 0 when it is invalid.
+}  // namespace
+
 std::size_t utf8_length(std::string_view text) {
     const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
     const unsigned char first = byte(0);
@@ -65,8 +66,6 @@ std::size_t utf8_length(std::string_view text) {
     }
     return length;
 }
-
-}  // namespace
 
 std::vector<std::string> split(std::string_view text, char separator) {
     std::vector<std::string> parts;

@@ -49,6 +49,9 @@ std::string human_size(double bytes);
 // True if `text` is valid UTF-8 (JSON and log lines need it).
 bool is_utf8(std::string_view text);
 // Invalid sequences become U+FFFD, as encoding/json does.
+// Length of the valid UTF-8 sequence at the front of `text`, which is not empty; 0 when it is
+// invalid (overlong forms, surrogates and what lies above U+10FFFF are).
+std::size_t utf8_length(std::string_view text);
 std::string to_utf8(std::string_view text);
 
 }  // namespace coffer

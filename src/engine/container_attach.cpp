@@ -6,7 +6,7 @@
 #include "base/log.hpp"
 #include "engine/containers_impl.hpp"
 #include "engine/logging.hpp"
-#include "shim/client_stream.hpp"
+#include "http/stream.hpp"
 #include "shim/detach_keys.hpp"
 
 namespace coffer::engine {
@@ -32,11 +32,12 @@ Result<void> send_log(const Container& container, const logs::Place& place,
         return sent.has_value();
     };
     ::setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &kSendLimit, sizeof kSendLimit);
-    auto done = logger::read({place.path, place.format}, read, [&](const logger::Record& record) {
+    auto done = logger::read(place, read, [&](const logger::Record& record) {
         if (framed) {
-            const auto header = shim::frame_header(
-                record.stream == logs::Stream::Stdout ? shim::Source::Stdout : shim::Source::Stderr,
-                record.text.size());
+            const auto header =
+                http::frame_header(record.stream == logs::Stream::Stdout ? http::FrameType::Stdout
+                                                                         : http::FrameType::Stderr,
+                                   static_cast<std::uint32_t>(record.text.size()));
             pending.append(header.data(), header.size());
         }
         pending += record.text;

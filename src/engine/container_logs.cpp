@@ -27,7 +27,7 @@ Result<void> Containers::read_logs(const std::string& name, const LogOptions& op
     read.stopped_fd = ended->fd();
     read.cancel_fd = interrupted.fd();
     read.attributes = log_attributes(*record);
-    return logger::read({place.path, place.format}, read, each);
+    return logger::read(place, read, each);
 }
 
 Result<void> Containers::set_log_limits(const std::string& name,

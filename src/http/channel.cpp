@@ -35,7 +35,8 @@ class PlainChannel final : public Channel {
         }
     }
 
-    Result<void> write(std::span<const std::string_view> parts) override {
+    using Channel::write;
+    Result<void> write(std::span<const std::string_view> parts, Limit limit) override {
         std::array<iovec, kMaxParts> vectors{};
         std::size_t count = 0;
         for (const std::string_view part : parts) {
@@ -43,7 +44,7 @@ class PlainChannel final : public Channel {
             if (count == kMaxParts) return fail(Code::Internal, "too many parts in one write");
             vectors[count++] = {const_cast<char*>(part.data()), part.size()};
         }
-        return write_vectors(std::span(vectors.data(), count));
+        return write_vectors(std::span(vectors.data(), count), limit);
     }
 
     int fd() const override { return socket_.get(); }
@@ -51,14 +52,14 @@ class PlainChannel final : public Channel {
     Result<sys::Fd> detach(std::string&) override { return std::move(socket_); }
 
   private:
-    Result<void> write_vectors(std::span<iovec> left) {
+    Result<void> write_vectors(std::span<iovec> left, Limit limit) {
         while (!left.empty()) {
             msghdr message{};
             message.msg_iov = left.data();
             message.msg_iovlen = left.size();
             const ssize_t n = ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
             if (n < 0) {
-                TRY(retry_write());
+                TRY(retry_write(limit));
                 continue;
             }
             auto sent = static_cast<std::size_t>(n);
@@ -73,14 +74,19 @@ class PlainChannel final : public Channel {
         return {};
     }
 
-    Result<void> retry_write() {
+    Result<void> retry_write(Limit limit) {
         if (errno == EINTR) return {};
         if (errno == EPIPE || errno == ECONNRESET) {
             return fail(Code::Cancelled, "write: the peer has hung up");
         }
         if (errno != EAGAIN) return fail_errno("write to peer");
-        if (TRY(wait_for(socket_.get(), POLLOUT, cancel_, {})) == Readiness::Cancelled) {
-            return fail(Code::Cancelled, "write: cancelled");
+        switch (TRY(wait_for(socket_.get(), POLLOUT, cancel_, limit))) {
+            case Readiness::Ready:
+                return {};
+            case Readiness::TimedOut:
+                return fail(Code::Unavailable, "write: timed out");
+            case Readiness::Cancelled:
+                return fail(Code::Cancelled, "write: cancelled");
         }
         return {};
     }

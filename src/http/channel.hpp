@@ -27,9 +27,13 @@ class Channel {
     // Blocks for at least one byte; 0 is the peer's end. Fails with Cancelled on the Cancel and
     // with Unavailable when `limit` passes first.
     virtual Result<std::size_t> read(char* to, std::size_t size, Limit limit) = 0;
-    // All parts, in one system call where they fit.
-    virtual Result<void> write(std::span<const std::string_view> parts) = 0;
-    Result<void> write(std::string_view bytes) { return write(std::span(&bytes, 1)); }
+    // All parts, in one system call where they fit. Fails with Unavailable when the peer takes
+    // nothing for `limit`.
+    virtual Result<void> write(std::span<const std::string_view> parts, Limit limit) = 0;
+    Result<void> write(std::span<const std::string_view> parts) { return write(parts, {}); }
+    Result<void> write(std::string_view bytes, Limit limit = {}) {
+        return write(std::span(&bytes, 1), limit);
+    }
     virtual int fd() const = 0;
     // Bytes that wait in user space, where poll() does not see them.
     virtual bool has_buffered() const { return false; }

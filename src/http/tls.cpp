@@ -51,7 +51,8 @@ class TlsChannel final : public Channel {
         return n;
     }
 
-    Result<void> write(std::span<const std::string_view> parts) override {
+    using Channel::write;
+    Result<void> write(std::span<const std::string_view> parts, Limit limit) override {
         // One record for a small head and its body.
         std::string joined;
         for (const std::string_view part : parts) joined += part;
@@ -61,7 +62,7 @@ class TlsChannel final : public Channel {
             if (::SSL_write_ex(ssl_.get(), left.data(), left.size(), &n) == 1) {
                 left.remove_prefix(n);
             } else {
-                TRY(wait_for_ssl(::SSL_get_error(ssl_.get(), 0), {}, "write"));
+                TRY(wait_for_ssl(::SSL_get_error(ssl_.get(), 0), limit, "write"));
             }
         }
         return {};

@@ -1,8 +1,5 @@
 #include "logger/driver.hpp"
 
-#include <algorithm>
-#include <array>
-
 #include "logs/options.hpp"
 
 namespace coffer::logger {
@@ -30,7 +27,7 @@ void append_field(std::string& out, std::string_view name, std::string_view valu
         out.push_back('=');
     } else {
         out.push_back('\n');
-        for (unsigned i = 0; i < 8; ++i) out.push_back(static_cast<char>(value.size() >> (8U * i)));
+        logs::append_number(out, value.size(), 8);
     }
     out.append(value);
     out.push_back('\n');

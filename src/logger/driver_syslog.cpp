@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <array>
 #include <ctime>
 
 #include "logger/driver.hpp"

@@ -50,6 +50,7 @@ class Delivery {
             return;
         }
         const auto deadline = Clock::now() + driver_.patience;
+        const bool failed_before = fails_;
         for (;;) {
             const auto sent = send(message);
             if (sent) {
@@ -57,11 +58,10 @@ class Delivery {
                 return tell_lost();
             }
             if (!std::exchange(fails_, true)) tell("notice", sent.error().message);
-            if (driver_.receiver.is_datagram() || gave_up_ || Clock::now() >= deadline) break;
+            if (driver_.receiver.is_datagram() || failed_before || Clock::now() >= deadline) break;
             std::this_thread::sleep_for(driver_.retry_delay);
         }
         // Not again before some time has passed: the container must not wait for each message.
-        gave_up_ = fails_;
         quiet_until_ = driver_.receiver.is_datagram() ? Clock::time_point()
                                                       : Clock::now() + driver_.retry_delay;
         ++lost_;
@@ -73,7 +73,6 @@ class Delivery {
             TRY(driver_.receiver.send(bytes));
             if (driver_.confirm) TRY(driver_.confirm(driver_.receiver));
         }
-        gave_up_ = false;
         return {};
     }
     void tell_lost() {
@@ -84,7 +83,6 @@ class Delivery {
     Driver& driver_;
     Clock::time_point quiet_until_;
     bool fails_ = false;
-    bool gave_up_ = false;
     std::uint64_t lost_ = 0;
 };
 
@@ -138,11 +136,11 @@ Result<void> send() {
     const std::string text = TRY(read_exactly(size));
     const logs::Remote remote = TRY(json::decode<logs::Remote>(text));
     auto driver = make_driver(remote);
-    auto connected = driver ? driver->receiver.connect() : Result<void>(fail(driver.error()));
     if (!driver) {
         tell("failed", driver.error().message);
         return {};
     }
+    const auto connected = driver->receiver.connect();
     ignore(drop_rights(), "without the right to drop there is nothing to drop");
     if (!connected) {
         tell("failed", remote.driver == "journald" ? "journald is not enabled on this host"

@@ -19,9 +19,9 @@ enum class Progress : std::uint8_t { More, Done };
 
 class Reading {
   public:
-    Reading(const Location& location, const ReadOptions& options,
+    Reading(const logs::Place& place, const ReadOptions& options,
             const std::function<bool(const Record&)>& deliver)
-        : path_(location.path), format_(location.format), options_(options), deliver_(deliver) {}
+        : path_(place.path), format_(place.format), options_(options), deliver_(deliver) {}
 
     Result<void> run() {
         sys::Fd watch;
@@ -195,9 +195,9 @@ class Reading {
 
 }  // namespace
 
-Result<void> read(const Location& location, const ReadOptions& options,
+Result<void> read(const logs::Place& place, const ReadOptions& options,
                   const std::function<bool(const Record&)>& deliver) {
-    return Reading(location, options, deliver).run();
+    return Reading(place, options, deliver).run();
 }
 
 }  // namespace coffer::logger

@@ -31,15 +31,9 @@ struct ReadOptions {
     logs::Attributes attributes;
 };
 
-// Where a container's log lies.
-struct Location {
-    std::string path;  // of the file that is written
-    logs::Format format = logs::Format::Json;
-};
-
 // Calls `deliver` for every record, oldest first, until it returns false. A missing log has no
 // records. What is no record is skipped.
-Result<void> read(const Location& location, const ReadOptions& options,
+Result<void> read(const logs::Place& place, const ReadOptions& options,
                   const std::function<bool(const Record&)>& deliver);
 
 }  // namespace coffer::logger

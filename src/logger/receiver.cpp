@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #include <array>
 #include <cstring>
@@ -18,13 +17,9 @@ constexpr auto kSendLimit = std::chrono::seconds(10);  // for the receiver to ta
 constexpr const char* kSyslogSockets[] = {"/dev/log", "/var/run/syslog", "/var/run/log"};
 
 Result<void> wait_for(int fd, short events, std::chrono::milliseconds limit) {
-    pollfd ready{fd, events, 0};
-    for (;;) {
-        const int n = ::poll(&ready, 1, static_cast<int>(limit.count()));
-        if (n > 0) return {};
-        if (n == 0) return fail(Code::Unavailable, "i/o timeout");
-        if (errno != EINTR) return fail_errno("poll");
-    }
+    const auto ready = TRY(http::wait_for(fd, events, nullptr, limit));
+    if (ready == http::Readiness::TimedOut) return fail(Code::Unavailable, "i/o timeout");
+    return {};
 }
 
 std::string go_text(int error) {
@@ -127,13 +122,7 @@ Result<void> Receiver::send(std::string_view bytes) {
 }
 
 Result<void> Receiver::send_all(std::string_view bytes) {
-    if (channel_ != nullptr) {
-        // The channel waits for ever: who waits too long is ended, and started again.
-        ::alarm(static_cast<unsigned>(kSendLimit.count()));
-        auto written = channel_->write(bytes);
-        ::alarm(0);
-        return written;
-    }
+    if (channel_ != nullptr) return channel_->write(bytes, kSendLimit);
     for (;;) {
         const ssize_t n = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
         if (n >= 0) {

@@ -71,29 +71,19 @@ Result<Identity> identity_of(int file) {
 
 std::string gzip_mark(const Identity& identity) {
     std::string mark("\x1f\x8b\x08\x04\0\0\0\0\0\xff", 10);  // deflate, with an extra field
-    const auto append = [&](std::uint64_t number, unsigned bytes) {
-        for (unsigned i = 0; i < bytes; ++i) mark.push_back(static_cast<char>(number >> (8U * i)));
-    };
-    append(2 + 2 + 24, 2);  // one subfield
+    append_number(mark, 2 + 2 + 24, 2);                      // one subfield
     mark += "CL";
-    append(24, 2);
-    append(identity.device, 8);
-    append(identity.inode, 8);
-    append(identity.birth, 8);
+    append_number(mark, 24, 2);
+    append_number(mark, identity.device, 8);
+    append_number(mark, identity.inode, 8);
+    append_number(mark, identity.birth, 8);
     mark.append("\x03\0\0\0\0\0\0\0\0\0", 10);  // an empty block, checksum 0, 0 bytes
     return mark;
 }
 
 std::optional<Identity> read_gzip_mark(std::string_view head) {
     constexpr std::size_t kDevice = 16;
-    const auto number = [&](std::size_t at) {
-        std::uint64_t value = 0;
-        for (unsigned i = 0; i < 8; ++i) {
-            value |= static_cast<std::uint64_t>(static_cast<unsigned char>(head[at + i]))
-                     << (8U * i);
-        }
-        return value;
-    };
+    const auto number = [&](std::size_t at) { return read_number(head.substr(at), 8); };
     if (head.size() < kGzipMark || head.substr(0, 4) != "\x1f\x8b\x08\x04" ||
         head.substr(12, 2) != "CL") {
         return std::nullopt;

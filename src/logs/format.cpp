@@ -12,29 +12,6 @@ constexpr unsigned kIsLast = 4;
 constexpr std::size_t kHead = 1 + 8;
 constexpr std::size_t kPartHead = kHead + 8 + 4;
 
-// The length of the UTF-8 sequence at the front of `text`; 0 when it is none (overlong forms,
-// surrogates and what lies above U+10FFFF are none).
-std::size_t sequence_length(std::string_view text) {
-    const auto byte = [&](std::size_t i) -> unsigned {
-        return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
-    };
-    const auto follows = [&](std::size_t i) { return (byte(i) & 0xC0U) == 0x80U; };
-    const unsigned first = byte(0);
-    if (first < 0x80) return 1;
-    if (first >= 0xC2 && first <= 0xDF) return follows(1) ? 2 : 0;
-    if ((first & 0xF0U) == 0xE0) {
-        const unsigned low = first == 0xE0 ? 0xA0 : 0x80;
-        const unsigned high = first == 0xED ? 0x9F : 0xBF;
-        return byte(1) >= low && byte(1) <= high && follows(2) ? 3 : 0;
-    }
-    if (first >= 0xF0 && first <= 0xF4) {
-        const unsigned low = first == 0xF0 ? 0x90 : 0x80;
-        const unsigned high = first == 0xF4 ? 0x8F : 0xBF;
-        return byte(1) >= low && byte(1) <= high && follows(2) && follows(3) ? 4 : 0;
-    }
-    return 0;
-}
-
 void append_escaped(std::string& out, std::string_view text) {
     constexpr std::string_view kHex = "0123456789abcdef";
     constexpr std::string_view kLineSeparators = "\xE2\x80";  // U+2028 and U+2029: ...A8, ...A9
@@ -49,7 +26,7 @@ void append_escaped(std::string& out, std::string_view text) {
     while (i < text.size()) {
         const auto byte = static_cast<unsigned char>(text[i]);
         if (byte >= 0x80) {
-            const std::size_t length = sequence_length(text.substr(i));
+            const std::size_t length = utf8_length(text.substr(i));
             if (length == 0) {
                 replace("\\ufffd", 1);
             } else if (length == 3 && text.substr(i, 2) == kLineSeparators &&
@@ -74,6 +51,8 @@ void append_escaped(std::string& out, std::string_view text) {
     out.append(text, plain, text.size() - plain);
 }
 
+}  // namespace
+
 void append_number(std::string& out, std::uint64_t number, unsigned bytes) {
     for (unsigned i = 0; i < bytes; ++i) out.push_back(static_cast<char>(number >> (8U * i)));
 }
@@ -85,8 +64,6 @@ std::uint64_t read_number(std::string_view bytes, unsigned count) {
     }
     return number;
 }
-
-}  // namespace
 
 void append_json(std::string& out, const Message& message, std::string_view attributes) {
     out.append("{\"log\":\"");

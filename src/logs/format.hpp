@@ -18,6 +18,11 @@
 namespace coffer::logs {
 
 enum class Format : std::uint8_t { Json, Local };
+// Where a container's log lies.
+struct Place {
+    std::string path;  // of the file that is written
+    Format format = Format::Json;
+};
 
 // `attributes` is a JSON object, or empty.
 void append_json(std::string& out, const Message& message, std::string_view attributes);
@@ -37,5 +42,9 @@ std::uint32_t local_length(std::string_view frame);
 
 // The message in a whole record of Local; nullopt when it is damaged. The text is borrowed.
 std::optional<Message> decode_local(std::string_view record);
+
+// Numbers of so many bytes, the lowest first. `bytes` holds as many.
+void append_number(std::string& out, std::uint64_t number, unsigned bytes);
+std::uint64_t read_number(std::string_view bytes, unsigned count);
 
 }  // namespace coffer::logs

@@ -37,10 +37,6 @@ Result<Setup> make_setup(const std::string& driver, const Options& options, cons
                          const std::string& folder, const std::string& program);
 
 // Where the log of that container is read; nullopt when it is nowhere kept.
-struct Place {
-    std::string path;
-    Format format = Format::Json;
-};
 std::optional<Place> find_place(const std::string& driver, const Options& options,
                                 const std::string& folder, const std::string& id);
 

@@ -23,7 +23,7 @@ constexpr std::size_t kLongestLine = 4096;
 
 std::string framed(const std::string& text) {
     std::string out;
-    for (unsigned i = 0; i < 4; ++i) out.push_back(static_cast<char>(text.size() >> (8U * i)));
+    append_number(out, text.size(), kLocalFrame);
     return out + text;
 }
 
@@ -205,10 +205,16 @@ void Sender::on_death() {
     sent_ = record_;
     if (over) return end();
     events_.notice("the log sender has ended; it is started again");
+    restart_later();
+}
+
+void Sender::restart_later() {
     restart_timer_ = reactor_.after(kRestartDelay, [this] {
         restart_timer_ = 0;
         const auto started = start();
-        if (!started) events_.notice(started.error().message);
+        if (started) return;
+        events_.notice(started.error().message);
+        restart_later();
     });
 }
 

@@ -47,6 +47,7 @@ class Sender {
     bool write_queue();
     void update_interest();
     void on_death();
+    void restart_later();
     void drop();
     void tell_lost();
     void end();

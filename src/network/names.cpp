@@ -13,10 +13,11 @@ bool is_named(const Network& network) {
     return network.driver == "bridge" && network.name != "bridge";
 }
 
-bool is_called(const Endpoint& endpoint, std::string_view name) {
+bool is_called(const Endpoint& endpoint, std::string_view plain, std::string_view name) {
     const auto names = Networks::names_of(endpoint);
-    return std::any_of(names.begin(), names.end(),
-                       [&](const std::string& known) { return equals_ignoring_case(known, name); });
+    return std::any_of(names.begin(), names.end(), [&](const std::string& known) {
+        return equals_ignoring_case(known, plain) || equals_ignoring_case(known, name);
+    });
 }
 
 // "web" and "web.frontend" both mean the container web in the network frontend.
@@ -38,7 +39,7 @@ void look_up(const KnownNetwork& known, const Endpoint& asker, std::string_view 
                                                     (equals_ignoring_case(link.first, plain) ||
                                                      equals_ignoring_case(link.first, name));
                                          });
-        if (!is_link && !is_called(endpoint, plain) && !is_called(endpoint, name)) continue;
+        if (!is_link && !is_called(endpoint, plain, name)) continue;
         answer.known = true;
         if (const auto address = parse_address(endpoint.ip)) answer.addresses.push_back(*address);
     }

@@ -46,37 +46,24 @@ void describe(json::Fields& f, const PortDocument& s) {
 }
 
 struct EndpointDocument {
-    std::string id;
-    std::string network_id;
-    std::string network_name;
-    std::string container_id;
-    std::string container_name;
-    std::string ifname;
-    std::string host_ifname;
-    std::string ip;
-    unsigned prefix = 0;
-    std::string gateway;
-    std::string mac;
-    std::vector<std::string> aliases;
-    std::string hostname;
-    std::map<std::string, std::string> links;
+    Endpoint endpoint;  // without its ports
     std::vector<PortDocument> ports;
 };
 void describe(json::Fields& f, const EndpointDocument& s) {
-    f("id", s.id);
-    f("network_id", s.network_id);
-    f("network_name", s.network_name);
-    f("container_id", s.container_id);
-    f("container_name", s.container_name);
-    f("ifname", s.ifname);
-    f("host_ifname", s.host_ifname);
-    f("ip", s.ip);
-    f("prefix", s.prefix);
-    f("gateway", s.gateway);
-    f("mac", s.mac);
-    f("aliases", s.aliases);
-    f("hostname", s.hostname);
-    f("links", s.links);
+    f("id", s.endpoint.id);
+    f("network_id", s.endpoint.network_id);
+    f("network_name", s.endpoint.network_name);
+    f("container_id", s.endpoint.container_id);
+    f("container_name", s.endpoint.container_name);
+    f("ifname", s.endpoint.ifname);
+    f("host_ifname", s.endpoint.host_ifname);
+    f("ip", s.endpoint.ip);
+    f("prefix", s.endpoint.prefix);
+    f("gateway", s.endpoint.gateway);
+    f("mac", s.endpoint.mac);
+    f("aliases", s.endpoint.aliases);
+    f("hostname", s.endpoint.hostname);
+    f("links", s.endpoint.links);
     f("ports", s.ports);
 }
 
@@ -91,10 +78,7 @@ Result<Network> decode_network(std::string_view text) {
 }
 
 std::string encode(const Endpoint& e) {
-    EndpointDocument document{
-        e.id,     e.network_id,  e.network_name, e.container_id, e.container_name,
-        e.ifname, e.host_ifname, e.ip,           e.prefix,       e.gateway,
-        e.mac,    e.aliases,     e.hostname,     e.links,        {}};
+    EndpointDocument document{e, {}};
     for (const PublishedPort& port : e.ports)
         document.ports.push_back({std::string(to_string(port.protocol)), port.host_ip,
                                   port.host_port, port.container_ip, port.container_port});
@@ -102,10 +86,8 @@ std::string encode(const Endpoint& e) {
 }
 
 Result<Endpoint> decode_endpoint(std::string_view text) {
-    const auto d = TRY_CONTEXT(json::decode<EndpointDocument>(text), "read an endpoint");
-    Endpoint endpoint{d.id,     d.network_id,  d.network_name, d.container_id, d.container_name,
-                      d.ifname, d.host_ifname, d.ip,           d.prefix,       d.gateway,
-                      d.mac,    d.aliases,     d.hostname,     d.links,        {}};
+    auto d = TRY_CONTEXT(json::decode<EndpointDocument>(text), "read an endpoint");
+    Endpoint endpoint = std::move(d.endpoint);
     for (const PortDocument& port : d.ports) {
         const auto protocol = parse_protocol(port.protocol);
         if (!protocol)

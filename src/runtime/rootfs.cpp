@@ -40,6 +40,15 @@ Result<Fd> open_layer(const std::string& path, int userns_fd, std::uint64_t flag
     return tree;
 }
 
+// Flags of the top, then of the whole tree, then propagation: each has its own depth.
+Result<void> apply_attributes(int mount, const MountPlan& plan) {
+    Attributes top = plan.attributes;
+    const Attributes propagation{.propagation = std::exchange(top.propagation, Propagation::Keep)};
+    TRY(m::set_attributes(mount, top, Depth::One));
+    TRY(m::set_attributes(mount, plan.recursive_attributes, Depth::Recursive));
+    return m::set_attributes(mount, propagation, plan.propagation_depth);
+}
+
 Result<Fd> open_bind(const MountPlan& plan, int container_userns) {
     Fd tree = TRY_CONTEXT(m::clone_tree(AT_FDCWD, plan.source, plan.depth), "mount '{}'",
                           plan.destination);
@@ -50,14 +59,7 @@ Result<Fd> open_bind(const MountPlan& plan, int container_userns) {
         TRY_CONTEXT(m::set_attributes(tree.get(), idmap, plan.id_map_depth), "mount '{}' of '{}'",
                     plan.destination, plan.source);
     }
-    // Flags of the top, then of the whole tree, then propagation: each has its own depth.
-    Attributes top = plan.attributes;
-    const Attributes propagation{.propagation = std::exchange(top.propagation, Propagation::Keep)};
-    TRY_CONTEXT(m::set_attributes(tree.get(), top, Depth::One), "mount '{}'", plan.destination);
-    TRY_CONTEXT(m::set_attributes(tree.get(), plan.recursive_attributes, Depth::Recursive),
-                "mount '{}'", plan.destination);
-    TRY_CONTEXT(m::set_attributes(tree.get(), propagation, plan.propagation_depth), "mount '{}'",
-                plan.destination);
+    TRY_CONTEXT(apply_attributes(tree.get(), plan), "mount '{}'", plan.destination);
     return tree;
 }
 
@@ -265,13 +267,8 @@ Result<void> remount(const sys::RootedDir& root, const MountPlan& plan) {
     if (!place || !TRY(m::is_mount_root(place->get()))) {
         return fail(Code::InvalidArgument, "'remount' of what is not mounted");
     }
-    const Fd& mount = *place;
-    if (!plan.options.empty()) TRY(m::reconfigure(mount.get(), plan.options));
-    Attributes top = plan.attributes;
-    const Attributes propagation{.propagation = std::exchange(top.propagation, Propagation::Keep)};
-    TRY(m::set_attributes(mount.get(), top, Depth::One));
-    TRY(m::set_attributes(mount.get(), propagation, plan.propagation_depth));
-    return m::set_attributes(mount.get(), plan.recursive_attributes, Depth::Recursive);
+    if (!plan.options.empty()) TRY(m::reconfigure(place->get(), plan.options));
+    return apply_attributes(place->get(), plan);
 }
 
 Result<SourceTrees> open_sources(const RootfsRequest& request) {

@@ -14,8 +14,7 @@ constexpr std::size_t kBlock = 16 * 1024;
 // After the program's end a client has this long to read what is left.
 constexpr auto kLinger = std::chrono::minutes(5);
 
-}  // namespace
-
+// docker's frame: the stream's number, three zeros, the length in network order.
 std::array<char, 8> frame_header(Source source, std::size_t length) {
     const auto byte = [&](unsigned shift) { return static_cast<char>(length >> shift & 0xFFU); };
     return {static_cast<char>(source == Source::Stdout ? 1 : 2),
@@ -27,6 +26,8 @@ std::array<char, 8> frame_header(Source source, std::size_t length) {
             byte(8),
             byte(0)};
 }
+
+}  // namespace
 
 ClientStream::ClientStream(sys::Reactor& reactor, sys::Fd socket, sys::Fd gate,
                            const Client& client, bool terminal, DetachKeys keys, Events events)

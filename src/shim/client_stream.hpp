@@ -15,9 +15,6 @@ namespace coffer::shim {
 
 enum class Source : std::uint8_t { Stdout, Stderr };
 
-// docker's frame: the stream's number, three zeros, the length in network order.
-std::array<char, 8> frame_header(Source source, std::size_t length);
-
 class ClientStream {
   public:
     // A queue this long holds the program up until the client has read.

@@ -172,12 +172,12 @@ Result<int> Supervisor::serve(const Attach& request, std::vector<sys::Fd> fds) {
     return 0;
 }
 
-Result<std::string> Supervisor::check_new_exec(const std::string& exec_id) const {
+Result<void> Supervisor::check_new_exec(const std::string& exec_id) const {
     if (state_ != State::Running) return fail(Code::Conflict, "the container is not running");
     if (exec_id.empty() || execs_.contains(exec_id)) {
         return fail(Code::Conflict, "exec '{}' exists", exec_id);
     }
-    return exec_id;
+    return {};
 }
 
 Io::Options Supervisor::exec_streams(const std::string& id) {
@@ -200,7 +200,8 @@ void Supervisor::capture_output(const std::string& id, std::string_view bytes) {
 }
 
 Result<int> Supervisor::serve(const Probe& request, const std::vector<sys::Fd>&) {
-    const std::string id = TRY(check_new_exec(request.exec_id));
+    const std::string& id = request.exec_id;
+    TRY(check_new_exec(id));
     Session session;
     session.capture = kLargestCapture;
     session.io = std::make_unique<Io>(reactor_, exec_streams(id));
@@ -217,7 +218,8 @@ Result<int> Supervisor::serve(const Exec& request, std::vector<sys::Fd> fds) {
     Passed passed(std::move(fds));
     TRY(passed.expect((request.has_seccomp ? 1U : 0U) + (request.client ? 1U : 0U)));
     const sys::Fd filter = passed.next_if(request.has_seccomp);
-    const std::string id = TRY(check_new_exec(request.exec_id));
+    const std::string& id = request.exec_id;
+    TRY(check_new_exec(id));
     auto process = TRY_CONTEXT(json::decode<oci::Process>(request.process), "read process");
     if (!process.oom_score_adj) process.oom_score_adj = kDefaultOomScore;
 

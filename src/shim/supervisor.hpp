@@ -50,7 +50,7 @@ class Supervisor {
     Result<int> serve(const LogLimits& request, const std::vector<sys::Fd>& fds);
     Result<Session*> find(const std::string& exec_id);
 
-    Result<std::string> check_new_exec(const std::string& exec_id) const;
+    Result<void> check_new_exec(const std::string& exec_id) const;
     Io::Options exec_streams(const std::string& id);
     void capture_output(const std::string& id, std::string_view bytes);
     Result<void> open_log(const logs::Setup& setup);

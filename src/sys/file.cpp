@@ -62,20 +62,12 @@ Result<void> remove_entry(int dirfd, const std::string& name, dev_t device) {
     struct stat status {};
     if (::fstat(folder.get(), &status) != 0) return fail_errno("stat '{}'", name);
     if (status.st_dev != device) return fail_with(EBUSY, "remove '{}': a mount point", name);
-    // A process that fills it may have been killed and not be gone yet.
-    constexpr int kAttempts = 200;
-    for (int attempt = 0;; ++attempt) {
-        if (::lseek(folder.get(), 0, SEEK_SET) != 0) return fail_errno("list '{}'", name);
-        Fd listing = TRY(folder.duplicate());
-        for (const std::string& child : TRY(names_in(std::move(listing), name))) {
-            TRY(remove_entry(folder.get(), child, device));
-        }
-        if (::unlinkat(dirfd, name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return {};
-        if (errno != ENOTEMPTY || attempt == kAttempts) {
-            return fail_errno("remove folder '{}'", name);
-        }
-        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    Fd listing = TRY(folder.duplicate());
+    for (const std::string& child : TRY(names_in(std::move(listing), name))) {
+        TRY(remove_entry(folder.get(), child, device));
     }
+    if (::unlinkat(dirfd, name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return {};
+    return fail_errno("remove folder '{}'", name);
 }
 
 Result<void> measure(int dirfd, const std::string& name, std::set<std::uint64_t>& seen,
@@ -188,7 +180,14 @@ Result<void> remove_tree(int dirfd, const std::string& name) {
     if (::fstatat(dirfd, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
         return errno == ENOENT ? Result<void>() : fail_errno("stat '{}'", name);
     }
-    return remove_entry(dirfd, name, status.st_dev);
+    // A process that fills it may have been killed and not be gone yet.
+    constexpr int kAttempts = 200;
+    for (int attempt = 0;; ++attempt) {
+        auto removed = remove_entry(dirfd, name, status.st_dev);
+        if (removed || removed.error().sys_errno != ENOTEMPTY || attempt == kAttempts)
+            return removed;
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
 }
 
 Result<void> remove_tree(const std::string& path) {
