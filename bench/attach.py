@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Throughput of attached streams: SIZE MiB through `docker run -i IMAGE cat`, at each engine.
 
-    bench/attach.py [--mib 1024] [--runs 3] --image IMAGE unix:///run/coffer.sock [OTHER_SOCKET ...]
+    bench/attach.py [--mib 1024] [--runs 3] [--log-driver none] --image IMAGE unix:///run/coffer.sock [OTHER_SOCKET ...]
 
 The engines take turns. Prints the time of each run and the median rate.
 """

@@ -6,8 +6,8 @@ the time of coffer-oci's run goes: what it saves to leave a part out, and what t
     sudo bench/runtime.py [--oci build/release/bin/coffer-oci] [--rounds 40] [--userns] [--no-seccomp]
                           [--no-cgroups]
 
-A runtime that cannot run containers here as it is (crun refuses hybrid control groups) is tried
-without control groups, and then so are all.
+A runtime that cannot run containers here as it is (crun refuses hybrid control groups) is left out;
+--no-cgroups runs coffer-oci and crun without control groups.
 """
 import argparse
 import json
@@ -63,7 +63,6 @@ class Work:
         self.options = options
         self.dir = tempfile.mkdtemp(prefix="bench-runtime-")
         os.chmod(self.dir, 0o755)
-        self.count = 0
         self.compile(os.path.join(HERE, "measure.c"), "measure")
         self.compile(os.path.join(HERE, "floor.c"), "floor")
         for name, text in (("true", "int main(void) { return 0; }"),
@@ -248,6 +247,8 @@ def main():
                      "crun": ["--cgroup-manager=disabled"]}
         runtimes = [Runtime(work, name, path, flags[name]) for name, path in programs.items() if path]
         runtimes = [r for r in runtimes if can_run(r, bundle)]
+        if not runtimes or runtimes[0].name != "coffer-oci":
+            raise SystemExit("coffer-oci does not run here")
         compare("run of /true", runtimes, options.rounds, lambda r: r.run(bundle))
         compare("create + start + delete", runtimes, options.rounds, lambda r: r.life(bundle))
         execs(runtimes, long_lived, options.rounds)

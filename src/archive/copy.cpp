@@ -51,9 +51,7 @@ Result<void> read_attributes(int fd, TarEntry& entry) {
     if (size <= 0) return {};
     for (const std::string& name :
          split(std::string_view(names.data(), static_cast<std::size_t>(size)), '\0')) {
-        const bool wanted = name == "security.capability" ||
-                            (name.starts_with("user.") && !name.starts_with("user.overlay."));
-        if (!wanted) continue;
+        if (!is_carried_attribute(name)) continue;
         std::string value(65536, '\0');
         const ssize_t length = ::fgetxattr(fd, name.c_str(), value.data(), value.size());
         if (length < 0) return fail_errno("read attribute '{}' of '{}'", name, entry.name);
@@ -84,9 +82,8 @@ Result<bool> is_of_kernel(int folder) {
 
 }  // namespace
 
-Result<void> extract_tar(Source& tar, LayerTree& tree, ExtractOptions options,
-                         const TarLimits& limits) {
-    TarReader reader(tar, limits);
+Result<void> extract_tar(Source& tar, LayerTree& tree, ExtractOptions options) {
+    TarReader reader(tar, {});
     Extractor files(reader, tree, std::move(options));
     for (;;) {
         const auto entry = TRY(reader.next());
@@ -107,7 +104,7 @@ Result<void> TreeReader::add(int dir, const std::string& name, const std::string
     if (::fstatat(dir, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
         return fail_errno("stat '{}'", path);
     }
-    if (!S_ISDIR(status.st_mode)) return add_alone(dir, name, path);
+    if (!S_ISDIR(status.st_mode)) return add_entry(dir, name, path, status);
     const sys::Fd folder =
         TRY_CONTEXT(sys::open_at(dir, name, kRead | O_DIRECTORY), "read '{}'", path);
     if (!path.empty()) TRY(add_folder(folder.get(), path));
@@ -138,6 +135,11 @@ Result<void> TreeReader::add_alone(int dir, const std::string& name, const std::
     if (::fstatat(dir, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
         return fail_errno("stat '{}'", path);
     }
+    return add_entry(dir, name, path, status);
+}
+
+Result<void> TreeReader::add_entry(int dir, const std::string& name, const std::string& path,
+                                   const struct stat& status) {
     TarEntry entry = entry_of(status, path);
     if (!S_ISDIR(status.st_mode) && status.st_nlink > 1) {
         const auto [known, is_new] = links_.emplace(
@@ -155,7 +157,7 @@ Result<void> TreeReader::add_alone(int dir, const std::string& name, const std::
         }
         case S_IFREG: {
             const sys::Fd file = TRY_CONTEXT(sys::open_at(dir, name, kRead), "read '{}'", path);
-            return add_file(file.get(), std::move(entry));
+            return add_file(file.get(), path);
         }
         case S_IFLNK: {
             std::array<char, PATH_MAX> target{};
@@ -180,11 +182,10 @@ Result<void> TreeReader::add_alone(int dir, const std::string& name, const std::
 }
 
 // What the descriptor is counts, not what its name was when it was looked at.
-Result<void> TreeReader::add_file(int fd, TarEntry entry) {
+Result<void> TreeReader::add_file(int fd, const std::string& path) {
     const struct stat status = TRY(status_of(fd));
     if (!S_ISREG(status.st_mode)) return {};
-    const std::string path = entry.name;
-    entry = entry_of(status, path);
+    TarEntry entry = entry_of(status, path);
     entry.size = static_cast<std::uint64_t>(status.st_size);
     TRY(read_attributes(fd, entry));
     TRY(tar_.add(entry));

@@ -1,6 +1,8 @@
 #pragma once
 // Copying between a tar and files that exist, as docker cp does. One thread at a time.
 
+#include <sys/stat.h>
+
 #include <map>
 #include <string>
 
@@ -11,8 +13,7 @@ namespace coffer::archive {
 
 // Extracts a plain tar into the folder at `options.folder` of the tree, which itself stays as it
 // is.
-Result<void> extract_tar(Source& tar, LayerTree& tree, ExtractOptions options,
-                         const TarLimits& limits = {});
+Result<void> extract_tar(Source& tar, LayerTree& tree, ExtractOptions options);
 
 // Writes files into a tar: folders with all that is below them, hard links, modes, owners and the
 // attributes that extraction takes. No link is followed, and nothing but regular files is opened
@@ -31,7 +32,9 @@ class TreeReader {
   private:
     Result<void> add_folder(int fd, const std::string& path);
     Result<void> add_children(int fd, const std::string& path);
-    Result<void> add_file(int fd, TarEntry entry);
+    Result<void> add_entry(int dir, const std::string& name, const std::string& path,
+                           const struct stat& status);
+    Result<void> add_file(int fd, const std::string& path);
 
     TarWriter& tar_;
     std::map<std::pair<std::uint64_t, std::uint64_t>, std::string> links_;  // by device and inode

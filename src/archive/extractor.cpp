@@ -11,6 +11,8 @@ namespace coffer::archive {
 
 namespace {
 
+constexpr std::string_view kCapability = "security.capability";
+
 std::array<timespec, 2> times_of(Time time) {
     const auto count = time.time_since_epoch().count();
     auto seconds = count / 1'000'000'000;
@@ -23,16 +25,20 @@ std::array<timespec, 2> times_of(Time time) {
 }
 
 // security.capability of revision 2, which the kernel binds to the container's root when it is
-// written; and user.*, but nothing that overlayfs reads.
+// written.
 bool is_allowed(const std::string& name, const std::string& value, EntryType type) {
-    if (name == "security.capability") {
+    if (name == kCapability) {
         return type == EntryType::Regular && value.size() == 20 && value[3] == '\x02';
     }
-    return name.starts_with("user.") && !name.starts_with("user.overlay.") &&
+    return is_carried_attribute(name) &&
            (type == EntryType::Regular || type == EntryType::Directory);
 }
 
 }  // namespace
+
+bool is_carried_attribute(std::string_view name) {
+    return name == kCapability || (name.starts_with("user.") && !name.starts_with("user.overlay."));
+}
 
 Result<std::string> Extractor::path_of(const std::string& name) const {
     std::string path = TRY(LayerTree::clean(name));

@@ -21,6 +21,10 @@ enum class Owner : std::uint8_t {
     Ours,  // and what runs with the rights of its owner or group no longer does
 };
 
+// Whether an extended attribute travels with a file: capabilities and user.*, but nothing that
+// overlayfs reads.
+bool is_carried_attribute(std::string_view name);
+
 struct ExtractOptions {
     Owner owner = Owner::Archived;
     std::uint32_t uid = 0;  // Given

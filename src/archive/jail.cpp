@@ -112,6 +112,11 @@ Result<void> lock_up(const Jail& jail) {
     return filter_calls(jail.calls);
 }
 
+Result<std::uint64_t> extraction_rights() {
+    return sys::cred::parse_capabilities(
+        {"CAP_CHOWN", "CAP_FOWNER", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_SETFCAP"});
+}
+
 Result<sys::Fd> enter_jail(int target_fd) {
     sys::assert_single_threaded();
     // Whatever libraries load when they are first used must be there before the doors close.
@@ -136,8 +141,7 @@ Result<sys::Fd> enter_jail(int target_fd) {
 
     // After the change of ids, which clears it.
     if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) return fail_errno("set death signal");
-    const sys::cred::CapSet keep = TRY(sys::cred::parse_capabilities(
-        {"CAP_CHOWN", "CAP_FOWNER", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_SETFCAP"}));
+    const sys::cred::CapSet keep = TRY(extraction_rights());
     const int reach = target.get();
     TRY(lock_up({.folders = {&reach, 1}, .keep = keep}));
     return target;

@@ -19,6 +19,8 @@ struct Jail {
     std::vector<const char*> calls = {};  // beside those that extraction needs
 };
 Result<void> lock_up(const Jail& jail);
+// What the root of a user namespace must keep to extract files of any owner and mode.
+Result<std::uint64_t> extraction_rights();
 
 // Gives up all that extracting into `target_fd` does not need, and returns the folder to extract
 // into: the same one, through a mount that maps our ids to those of the image.

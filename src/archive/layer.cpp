@@ -9,9 +9,7 @@ namespace coffer::archive {
 
 namespace {
 
-constexpr std::string_view kWhiteout = ".wh.";
 constexpr std::string_view kMeta = ".wh..wh.";  // AUFS's own files
-constexpr std::string_view kOpaque = ".wh..wh..opq";
 
 class HashingSource : public Source {
   public:
@@ -103,7 +101,7 @@ Result<void> mark_opaque(int target_fd, const std::vector<std::string>& folders)
     const LayerTree tree(target_fd, TarLimits{}.depth);
     for (const std::string& path : folders) {
         const sys::Fd folder = TRY(tree.open_folder(path));
-        if (::fsetxattr(folder.get(), "trusted.overlay.opaque", "y", 1, 0) != 0) {
+        if (::fsetxattr(folder.get(), kOverlayOpaque, "y", 1, 0) != 0) {
             return fail_errno("mark '{}' opaque", path);
         }
     }

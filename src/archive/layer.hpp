@@ -12,6 +12,12 @@
 
 namespace coffer::archive {
 
+// How a layer says that a name is gone from those below it, and that a folder hides theirs.
+inline constexpr std::string_view kWhiteout = ".wh.";
+inline constexpr std::string_view kOpaque = ".wh..wh..opq";
+// How overlayfs marks the same in an unpacked one: a device 0/0, and this attribute.
+inline constexpr const char* kOverlayOpaque = "trusted.overlay.opaque";
+
 struct AppliedLayer {
     std::string diff_id;             // digest of the uncompressed stream
     std::uint64_t stream_bytes = 0;  // of the uncompressed stream

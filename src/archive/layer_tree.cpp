@@ -35,11 +35,11 @@ Result<struct stat> status_of(const LayerTree::Place& place) {
     return status;
 }
 
+}  // namespace
+
 bool is_whiteout(const struct stat& status) {
     return S_ISCHR(status.st_mode) && status.st_rdev == ::makedev(0, 0);
 }
-
-}  // namespace
 
 Result<std::string> LayerTree::clean(std::string_view name) {
     std::string path;

@@ -3,6 +3,8 @@
 // stays inside, and symbolic links among a name's parents are read as in a chroot. Who else writes
 // to the folder meanwhile can misplace an entry, inside of it. One thread at a time.
 
+#include <sys/stat.h>
+
 #include <cstdint>
 #include <map>
 #include <set>
@@ -63,5 +65,8 @@ class LayerTree {
     std::map<std::string, std::string> real_;  // paths that lead through links
     std::set<std::string> opaque_;
 };
+
+// As overlayfs marks a name that is gone.
+bool is_whiteout(const struct stat& status);
 
 }  // namespace coffer::archive

@@ -30,8 +30,7 @@ class Unpacking {
     Unpacking& operator=(Unpacking&&) = delete;
 
     Result<void> start() {
-        pipe_ = TRY(sys::make_pipe());
-        static_cast<void>(::fcntl(pipe_.write.get(), F_SETPIPE_SZ, 1 << 20));
+        pipe_ = TRY(sys::make_pipe(sys::PipeSize::Wide));
         thread_ = std::thread([this] {
             layer_ = layers_.add({.parent = parent_, .input_fd = pipe_.read.get()});
             pipe_.read.reset();

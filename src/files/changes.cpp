@@ -13,6 +13,7 @@
 #include <set>
 
 #include "archive/copy.hpp"
+#include "archive/layer.hpp"
 #include "files/serve.hpp"
 #include "sys/file.hpp"
 
@@ -22,13 +23,9 @@ namespace {
 
 using sys::Fd;
 
-bool is_whiteout(const struct stat& status) {
-    return S_ISCHR(status.st_mode) && status.st_rdev == ::makedev(0, 0);
-}
-
 bool is_opaque(int folder) {
     char mark = 0;
-    return ::fgetxattr(folder, "trusted.overlay.opaque", &mark, 1) == 1 && mark == 'y';
+    return ::fgetxattr(folder, archive::kOverlayOpaque, &mark, 1) == 1 && mark == 'y';
 }
 
 Result<Fd> open_folder(int dir, const std::string& name) {
@@ -53,7 +50,7 @@ Result<Below> look_below(const Lowers& lowers, const std::string& name) {
             if (errno == ENOENT) continue;
             return fail_errno("stat '{}'", name);
         }
-        if (is_whiteout(status)) break;
+        if (archive::is_whiteout(status)) break;
         if (below.there && !S_ISDIR(status.st_mode)) break;
         if (!below.there) below.status = status;
         below.there = true;
@@ -75,7 +72,7 @@ Result<std::set<std::string>> names_below(const Lowers& lowers) {
             if (::fstatat(lower.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
                 return fail_errno("stat '{}'", name);
             }
-            (is_whiteout(status) ? hidden : names).insert(name);
+            (archive::is_whiteout(status) ? hidden : names).insert(name);
         }
     }
     return names;
@@ -144,7 +141,7 @@ class Comparison {
             return fail_errno("stat");
         }
         const Below below = TRY(look_below(lowers, name));
-        if (is_whiteout(status)) {
+        if (archive::is_whiteout(status)) {
             if (!below.there) return {};
             return tell({{ChangeKind::Deleted, path}, upper, name, false});
         }
@@ -219,15 +216,15 @@ Result<void> write_layer(const Request& request, const View& view) {
             if (item.dir < 0) return {};  // the mark of its folder says it
             const std::string parent = path.substr(0, path.size() - item.name.size());
             archive::TarEntry mark;
-            mark.name = parent + ".wh." + item.name;
+            mark.name = parent + std::string(archive::kWhiteout) + item.name;
             return tar.add(mark);
         }
         // A file that is named like a mark would be taken for one.
-        if (item.name.starts_with(".wh.")) return {};
+        if (item.name.starts_with(archive::kWhiteout)) return {};
         TRY(files.add_alone(item.dir, item.name, path));
         if (!item.opaque) return {};
         archive::TarEntry mark;
-        mark.name = path + "/.wh..wh..opq";
+        mark.name = path + "/" + std::string(archive::kOpaque);
         return tar.add(mark);
     });
     TRY(comparison.run(view));

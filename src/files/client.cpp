@@ -15,14 +15,6 @@ namespace {
 
 constexpr std::size_t kPiece = std::size_t{1} << 18U;
 
-// As much as a pipe may hold without privilege; a smaller one is only slower.
-Result<sys::PipeEnds> make_pipe() {
-    sys::PipeEnds pipe = TRY(sys::make_pipe());
-    constexpr int kSize = 1 << 20;
-    static_cast<void>(::fcntl(pipe.write.get(), F_SETPIPE_SZ, kSize));
-    return pipe;
-}
-
 }  // namespace
 
 Result<Client> Client::start(const std::string& program, const Request& request, int pidfd,
@@ -35,7 +27,7 @@ Result<Client> Client::start(const std::string& program, const Request& request,
     sys::PipeEnds pipe;
     const bool writes = request.verb == Verb::Write;
     if (request.verb != Verb::Stat) {
-        pipe = TRY(make_pipe());
+        pipe = TRY(sys::make_pipe(sys::PipeSize::Wide));
         options.fds.emplace_back(writes ? 0 : 1, writes ? pipe.read.get() : pipe.write.get());
     }
     sys::Process process = TRY(sys::spawn(options));

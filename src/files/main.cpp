@@ -3,16 +3,12 @@
 
 #include <csignal>
 
-#include "base/hash.hpp"
 #include "files/serve.hpp"
 
 namespace coffer::files {
 namespace {
 
 Result<void> run() {
-    // Whatever libraries load when they are first used must be there before the files are those of
-    // somebody else.
-    static_cast<void>(digest_of(""));
     const sys::Message message = TRY(sys::receive_message(kControl, kLargestMessage));
     const Request request = TRY(decode_request(message.payload));
     const View view = TRY(enter_view(request));

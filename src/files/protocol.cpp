@@ -6,20 +6,9 @@ namespace {
 
 constexpr std::size_t kLongestMessage = 8192;
 
-// As they travel: the enums are numbers.
-struct WireRequest {
-    int verb = 0;
-    int place = 0;
-    std::vector<std::string> lower_dirs;
-    std::string upper_dir;
-    std::string spec;
-    std::string path;
-    bool keep_kinds = false;
-    std::optional<std::string> owner;
-    std::vector<std::string> engines_own;
-};
+}  // namespace
 
-void describe(json::Fields& f, const WireRequest& s) {
+void describe(json::Fields& f, const Request& s) {
     f("verb", s.verb);
     f("place", s.place);
     f("lowerDirs", s.lower_dirs, json::kOmitEmpty);
@@ -30,8 +19,6 @@ void describe(json::Fields& f, const WireRequest& s) {
     f("owner", s.owner, json::kOmitEmpty);
     f("enginesOwn", s.engines_own, json::kOmitEmpty);
 }
-
-}  // namespace
 
 void describe(json::Fields& f, const Stat& s) {
     f("name", s.name);
@@ -50,27 +37,16 @@ void describe(json::Fields& f, const Answer& s) {
 }
 
 std::string encode(const Request& request) {
-    return json::encode(WireRequest{static_cast<int>(request.verb), static_cast<int>(request.place),
-                                    request.lower_dirs, request.upper_dir, request.spec,
-                                    request.path, request.keep_kinds, request.owner,
-                                    request.engines_own});
+    return json::encode(request);
 }
 
 Result<Request> decode_request(std::string_view text) {
-    WireRequest wire = TRY(json::decode<WireRequest>(text));
-    if (wire.verb < 0 || wire.verb > static_cast<int>(Verb::Layer) || wire.place < 0 ||
-        wire.place > static_cast<int>(Place::Layers)) {
-        return fail(Code::InvalidArgument, "unknown verb {} or place {}", wire.verb, wire.place);
+    Request request = TRY(json::decode<Request>(text));
+    if (request.verb > Verb::Layer || request.place > Place::Layers) {
+        return fail(Code::InvalidArgument, "unknown verb {} or place {}",
+                    static_cast<int>(request.verb), static_cast<int>(request.place));
     }
-    return Request{static_cast<Verb>(wire.verb),
-                   static_cast<Place>(wire.place),
-                   std::move(wire.lower_dirs),
-                   std::move(wire.upper_dir),
-                   std::move(wire.spec),
-                   std::move(wire.path),
-                   wire.keep_kinds,
-                   std::move(wire.owner),
-                   std::move(wire.engines_own)};
+    return request;
 }
 
 std::string encode(const Answer& answer) {

@@ -64,6 +64,7 @@ struct Answer {
     std::optional<Stat> stat;
 };
 
+void describe(json::Fields& f, const Request& s);
 void describe(json::Fields& f, const Stat& s);
 void describe(json::Fields& f, const Answer& s);
 

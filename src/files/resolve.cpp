@@ -13,29 +13,23 @@ namespace coffer::files {
 
 namespace {
 
-Result<sys::Fd> open_folder(int root, const std::string& path) {
-    const sys::Fd copy(::fcntl(root, F_DUPFD_CLOEXEC, 0));
-    if (!copy) return fail_errno("duplicate descriptor");
-    auto folder = sys::RootedDir(TRY(copy.duplicate())).open(path, O_RDONLY | O_DIRECTORY);
+Result<sys::Fd> open_folder(const sys::Fd& root, const std::string& path) {
+    auto folder = sys::RootedDir(TRY(root.duplicate())).open(path, O_RDONLY | O_DIRECTORY);
     if (!folder && folder.error().sys_errno == ENOTDIR) {
         return fail_with(ENOENT, "open '{}'", path);
     }
     return folder;
 }
 
-bool names_folder(const std::string& path) {
-    return path == "." || path.ends_with('/') || path.ends_with("/.");
-}
-
 }  // namespace
 
-Result<Found> resolve(int root, const std::string& path) {
+Result<Found> resolve(const sys::Fd& root, const std::string& path) {
     Found found;
     found.path = runtime::clean_path(path);
     const std::size_t slash = found.path.rfind('/');
     const bool ends_in_dot = path == "." || path.ends_with("/.");
     found.name = ends_in_dot ? "." : found.path == "/" ? "/" : found.path.substr(slash + 1);
-    if (found.path == "/" || names_folder(path)) {
+    if (found.path == "/" || ends_in_dot || path.ends_with('/')) {
         found.folder = TRY(open_folder(root, found.path));
         found.base = ".";
     } else {
@@ -45,7 +39,7 @@ Result<Found> resolve(int root, const std::string& path) {
     return found;
 }
 
-Result<Stat> stat_of(int root, const Found& found) {
+Result<Stat> stat_of(const sys::Fd& root, const Found& found) {
     struct stat status {};
     if (::fstatat(found.folder.get(), found.base.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
         return fail_errno("stat '{}'", found.path);
@@ -57,7 +51,7 @@ Result<Stat> stat_of(int root, const Found& found) {
     stat.mtime = to_rfc3339_short(Time(std::chrono::seconds(status.st_mtim.tv_sec) +
                                        std::chrono::nanoseconds(status.st_mtim.tv_nsec)));
     if (S_ISLNK(status.st_mode)) {
-        const archive::LayerTree tree(root, archive::TarLimits{}.depth,
+        const archive::LayerTree tree(root.get(), archive::TarLimits{}.depth,
                                       archive::LayerTree::Mounts::Inside);
         // Where there is no end of links there is no target.
         if (auto target = tree.real_path(found.path.substr(1))) stat.link_target = "/" + *target;

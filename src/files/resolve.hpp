@@ -16,7 +16,7 @@ struct Found {
     std::string name;  // in an archive: the path's last component; "." or "/" for themselves
     std::string path;  // clean
 };
-Result<Found> resolve(int root, const std::string& path);
-Result<Stat> stat_of(int root, const Found& found);
+Result<Found> resolve(const sys::Fd& root, const std::string& path);
+Result<Stat> stat_of(const sys::Fd& root, const Found& found);
 
 }  // namespace coffer::files

@@ -26,8 +26,8 @@ Result<void> begin(std::optional<Stat> stat = {}) {
 }
 
 Result<void> read(const Request& request, const View& view) {
-    const Found found = TRY(resolve(view.root.get(), request.path));
-    const Stat stat = TRY(stat_of(view.root.get(), found));
+    const Found found = TRY(resolve(view.root, request.path));
+    const Stat stat = TRY(stat_of(view.root, found));
     TRY(begin(stat));
     archive::FdSink output(STDOUT_FILENO);
     archive::TarWriter tar(output.sink());
@@ -60,14 +60,13 @@ Result<void> check_writable(const View& view, const sys::Fd& folder) {
     return fail(Code::Forbidden, "mounted volume is marked read-only");
 }
 
-Result<archive::ExtractOptions> extract_options(const Request& request, const View& view,
+Result<archive::ExtractOptions> extract_options(const Request& request, const sys::RootedDir& root,
                                                 const std::string& folder) {
     archive::ExtractOptions options;
     options.owner = archive::Owner::ArchivedOrRoot;
     options.keep_kinds = request.keep_kinds;
     options.folder = folder;
     if (request.owner && !request.owner->empty()) {
-        const sys::RootedDir root(TRY(view.root.duplicate()));
         const auto user = TRY(runtime::find_user(root, *request.owner));
         options.owner = archive::Owner::Given;
         options.uid = user.uid;
@@ -78,17 +77,16 @@ Result<archive::ExtractOptions> extract_options(const Request& request, const Vi
 
 Result<void> write(const Request& request, const View& view) {
     const sys::RootedDir root(TRY(view.root.duplicate()));
-    const std::string path = "/" + request.path;
-    const auto found = TRY(root.open(path, O_PATH));
+    LayerTree tree(view.root.get(), archive::TarLimits{}.depth, LayerTree::Mounts::Inside);
+    const std::string folder = TRY(tree.real_path(runtime::clean_path(request.path).substr(1)));
+    const auto found = TRY(root.open("/" + folder, O_PATH));
     struct stat status {};
-    if (::fstat(found.get(), &status) != 0) return fail_errno("stat '{}'", path);
+    if (::fstat(found.get(), &status) != 0) return fail_errno("stat '/{}'", folder);
     if (!S_ISDIR(status.st_mode)) {
         return fail(Code::InvalidArgument, "extraction point is not a directory");
     }
     TRY(check_writable(view, found));
-    LayerTree tree(view.root.get(), archive::TarLimits{}.depth, LayerTree::Mounts::Inside);
-    const std::string folder = TRY(tree.real_path(runtime::clean_path(request.path).substr(1)));
-    const auto options = TRY(extract_options(request, view, folder));
+    const auto options = TRY(extract_options(request, root, folder));
     TRY(begin());
     archive::FdSource input(STDIN_FILENO);
     archive::DecodingSource tar(input);
@@ -104,8 +102,8 @@ Result<void> send(const Answer& answer) {
 Result<void> serve(const Request& request, const View& view) {
     switch (request.verb) {
         case Verb::Stat: {
-            const Found found = TRY(resolve(view.root.get(), request.path));
-            return begin(TRY(stat_of(view.root.get(), found)));
+            const Found found = TRY(resolve(view.root, request.path));
+            return begin(TRY(stat_of(view.root, found)));
         }
         case Verb::Read:
             return read(request, view);

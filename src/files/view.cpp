@@ -27,28 +27,21 @@ namespace m = sys::mount;
 // Ids of the host that no file has, for as long as we look.
 constexpr sys::ns::IdMap kIds{0, 0x80000000U, 65536};
 
-Result<void> lock(const View& view, const std::vector<std::string>& capabilities, bool read_only) {
+Result<void> lock(const View& view, sys::cred::CapSet keep, bool read_only) {
     // After the last change of ids, which clears it.
     if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) return fail_errno("set death signal");
     std::vector<int> folders = {view.root.get()};
     for (const Fd& lower : view.lowers) folders.push_back(lower.get());
-    return archive::lock_up(
-        {.folders = folders,
-         .read_only = read_only,
-         .keep = TRY(sys::cred::parse_capabilities(capabilities)),
-         .calls = {"flistxattr", "fgetxattr", "fstatfs", "splice", "sendfile", "poll", "dup"}});
+    return archive::lock_up({.folders = folders,
+                             .read_only = read_only,
+                             .keep = keep,
+                             .calls = {"flistxattr", "fgetxattr", "fstatfs"}});
 }
 
 Result<void> become_containers_root() {
     TRY(sys::ns::become_root());
     ::umask(0);
     return {};
-}
-
-const std::vector<std::string>& roots_rights() {
-    static const std::vector<std::string> kRights = {"CAP_CHOWN", "CAP_FOWNER", "CAP_DAC_OVERRIDE",
-                                                     "CAP_FSETID", "CAP_SETFCAP"};
-    return kRights;
 }
 
 Result<View> join_container() {
@@ -162,11 +155,11 @@ Result<View> enter_view(const Request& request) {
     sys::assert_single_threaded();
     TRY(sys::cred::set_not_dumpable());
     View view = TRY(open_view(request));
-    if (request.place == Place::Layers) {
-        TRY(lock(view, {"CAP_SYS_ADMIN", "CAP_DAC_READ_SEARCH"}, true));
-    } else {
-        TRY(lock(view, roots_rights(), request.verb != Verb::Write));
-    }
+    const bool reads_layers = request.place == Place::Layers;
+    const sys::cred::CapSet keep =
+        TRY(reads_layers ? sys::cred::parse_capabilities({"CAP_SYS_ADMIN", "CAP_DAC_READ_SEARCH"})
+                         : archive::extraction_rights());
+    TRY(lock(view, keep, reads_layers || request.verb != Verb::Write));
     return view;
 }
 

@@ -168,6 +168,11 @@ struct TypeOf<T> {
         return type;
     }
 };
+template <class T>
+requires std::is_enum_v<T>
+struct TypeOf<T> {  // its number; that it is one of the enumerators is for the caller to check
+    static Type make() { return TypeOf<std::underlying_type_t<T>>::make(); }
+};
 template <>
 struct TypeOf<std::string> {
     static Type make() {

@@ -48,10 +48,13 @@ Result<Fd> Fd::duplicate() const {
     return copy;
 }
 
-Result<PipeEnds> make_pipe() {
+Result<PipeEnds> make_pipe(PipeSize size) {
     std::array<int, 2> ends{};
     if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail_errno("create pipe");
-    return PipeEnds{Fd(ends[0]), Fd(ends[1])};
+    PipeEnds pipe{Fd(ends[0]), Fd(ends[1])};
+    constexpr int kWide = 1 << 20;
+    if (size == PipeSize::Wide) static_cast<void>(::fcntl(ends[1], F_SETPIPE_SZ, kWide));
+    return pipe;
 }
 
 Result<SocketPair> make_socketpair(int type) {

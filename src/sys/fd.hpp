@@ -40,7 +40,9 @@ struct PipeEnds {
     Fd read;
     Fd write;
 };
-Result<PipeEnds> make_pipe();
+// `Wide`: as much as a pipe may hold without privilege; a smaller one is only slower.
+enum class PipeSize { Usual, Wide };
+Result<PipeEnds> make_pipe(PipeSize size = PipeSize::Usual);
 
 struct SocketPair {
     Fd ours;

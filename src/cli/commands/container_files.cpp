@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/id.hpp"
+#include "cli/commands/archives.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/output.hpp"
 #include "cli/terminal.hpp"
@@ -36,21 +37,9 @@ Result<int> diff(Invocation& call) {
     return 0;
 }
 
-Result<void> receive(http::Response& response, int file) {
-    std::string buffer(std::size_t{1} << 18U, '\0');
-    for (;;) {
-        const std::size_t n = TRY(response.body().read(buffer.data(), buffer.size()));
-        if (n == 0) return {};
-        TRY(sys::write_all(file, std::string_view(buffer).substr(0, n)));
-    }
-}
-
 Result<int> export_container(Invocation& call) {
     const std::string output = call.flags.text("output");
-    if (output.empty() && is_terminal(STDOUT_FILENO)) {
-        return fail(Code::InvalidArgument,
-                    "cowardly refusing to save to a terminal. Use the -o flag or redirect");
-    }
+    TRY(refuse_terminal(output));
     const ApiCall request{.path = container_path(call.args[0], "/export")};
     if (output.empty()) {
         http::Response response = TRY(call.api.open(request));

@@ -12,6 +12,7 @@
 
 #include "archive/copy.hpp"
 #include "base/text.hpp"
+#include "cli/commands/archives.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/output.hpp"
 #include "cli/terminal.hpp"
@@ -97,14 +98,6 @@ ApiCall archive_call(http::Method method, const Side& side) {
 Result<RemoteFile> stat_remote(Api& api, const Side& side) {
     const http::Response response = TRY(api.open(archive_call(http::Method::Head, side)));
     return read_stat(response.headers());
-}
-
-Result<std::size_t> read_some(int fd, char* to, std::size_t size) {
-    for (;;) {
-        const ssize_t n = ::read(fd, to, size);
-        if (n >= 0) return static_cast<std::size_t>(n);
-        if (errno != EINTR) return fail_errno("read the archive");
-    }
 }
 
 // Shows how much went where, where somebody looks.
@@ -217,15 +210,12 @@ Result<int> copy_from(Invocation& call, Side source, std::string path) {
         }
     }
     http::Response response = TRY(call.api.open(archive_call(http::Method::Get, source)));
+    if (path == "-") {
+        TRY(receive(response, STDOUT_FILENO));
+        return 0;
+    }
     Report report(call.flags);
     BodySource tar(response.body(), report);
-    if (path == "-") {
-        for (;;) {
-            const std::string_view bytes = TRY(tar.next());
-            if (bytes.empty()) return 0;
-            TRY(sys::write_all(STDOUT_FILENO, bytes));
-        }
-    }
     const RemoteFile file = TRY(read_stat(response.headers()));
     const Destination destination =
         TRY(local_destination(path, name.empty() ? file.name : name, file.is_folder()));
@@ -260,9 +250,7 @@ class Packer {
 
     Result<void> start() {
         if (!folder_) return fail(folder_.error());
-        pipe_ = TRY(sys::make_pipe());
-        constexpr int kSize = 1 << 20;
-        static_cast<void>(::fcntl(pipe_.write.get(), F_SETPIPE_SZ, kSize));
+        pipe_ = TRY(sys::make_pipe(sys::PipeSize::Wide));
         thread_ = std::thread([this] {
             result_ = pack();
             pipe_.write.reset();

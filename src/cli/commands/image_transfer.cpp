@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "base/text.hpp"
+#include "cli/commands/archives.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/commands/pulling.hpp"
 #include "cli/output.hpp"
@@ -46,12 +47,8 @@ constexpr std::array kImportFlags = {
 
 // A file or standard input as the body of a request.
 std::function<Result<std::size_t>(char*, std::size_t)> body_from(std::shared_ptr<sys::Fd> file) {
-    return [file = std::move(file)](char* to, std::size_t size) -> Result<std::size_t> {
-        for (;;) {
-            const ssize_t got = ::read(file->get(), to, size);
-            if (got >= 0) return static_cast<std::size_t>(got);
-            if (errno != EINTR) return fail_errno("read the archive");
-        }
+    return [file = std::move(file)](char* to, std::size_t size) {
+        return read_some(file->get(), to, size);
     };
 }
 
@@ -126,10 +123,7 @@ Result<int> load(Invocation& call) {
 
 Result<int> save(Invocation& call) {
     const std::string output = call.flags.text("output");
-    if (output.empty() && is_terminal(STDOUT_FILENO)) {
-        return fail(Code::InvalidArgument,
-                    "cowardly refusing to save to a terminal. Use the -o flag or redirect");
-    }
+    TRY(refuse_terminal(output));
     Query query;
     for (const std::string& name : call.args) query.emplace("names", name);
     http::Response response = TRY(call.api.open(ApiCall{.path = "/images/get", .query = query}));
@@ -137,13 +131,8 @@ Result<int> save(Invocation& call) {
     if (!output.empty()) {
         file = TRY(sys::open_file(output, O_WRONLY | O_CREAT | O_TRUNC, 0600));
     }
-    const int target = file ? file.get() : STDOUT_FILENO;
-    std::string buffer(std::size_t{1} << 17, '\0');
-    for (;;) {
-        const std::size_t got = TRY(response.body().read(buffer.data(), buffer.size()));
-        if (got == 0) return 0;
-        TRY(sys::write_all(target, std::string_view(buffer).substr(0, got)));
-    }
+    TRY(receive(response, file ? file.get() : STDOUT_FILENO));
+    return 0;
 }
 
 Result<int> import(Invocation& call) {

@@ -85,8 +85,7 @@ Result<int> update(Invocation& call) {
     const json::Value body = TRY(body_of(call.flags));
     int status = 0;
     for (const std::string& name : call.args) {
-        const Result<json::Value> reply =
-            call.api.post(format("/containers/{}/update", http::percent_encode(name)), {}, body);
+        const Result<json::Value> reply = call.api.post(container_path(name, "/update"), {}, body);
         if (!reply) {
             warn_line(reply.error().message);
             status = 1;
