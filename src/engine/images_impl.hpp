@@ -48,6 +48,8 @@ struct Images::Impl {
     Result<bool> pull_one(const oci::Reference& reference, registry::Client& client,
                           const oci::Platform& platform, bool platform_given,
                           const ImageProgress& progress, const Cancel& cancel);
+    registry::ClientOptions client_options(const oci::Reference& reference,
+                                           const std::string& auth) const;
     std::map<std::string, std::string> mountable(const oci::Reference& target) const;
     Result<void> push_one(const oci::Reference& reference, registry::Client& client,
                           const ImageProgress& progress);
@@ -59,6 +61,7 @@ struct Images::Impl {
                                std::vector<api::ImageDeleteItem>& done);
 };
 
+api::ProgressMessage progress_message(std::string status, std::string id = {});
 // "sha256:4bcff63911fc..." -> "4bcff63911fc".
 std::string short_id(std::string_view id);
 // The familiar form of a canonical name from the store.

@@ -5,13 +5,6 @@ namespace coffer::engine {
 
 namespace {
 
-api::ProgressMessage message_of(std::string status, std::string id = {}) {
-    api::ProgressMessage message;
-    message.status = std::move(status);
-    message.id = std::move(id);
-    return message;
-}
-
 std::string_view words_of(registry::LayerStep step) {
     using registry::LayerStep;
     switch (step) {
@@ -36,7 +29,7 @@ std::string_view words_of(registry::LayerStep step) {
 }
 
 api::ProgressMessage message_of(const registry::LayerUpdate& update) {
-    auto message = message_of(std::string(words_of(update.step)), short_id(update.digest));
+    auto message = progress_message(std::string(words_of(update.step)), short_id(update.digest));
     message.progress_detail.emplace();
     message.progress_detail->current = static_cast<std::int64_t>(update.current);
     message.progress_detail->total = static_cast<std::int64_t>(update.total);
@@ -72,11 +65,26 @@ Error as_docker_reports(Error error) {
 
 }  // namespace
 
+api::ProgressMessage progress_message(std::string status, std::string id) {
+    api::ProgressMessage message;
+    message.status = std::move(status);
+    message.id = std::move(id);
+    return message;
+}
+
+registry::ClientOptions Images::Impl::client_options(const oci::Reference& reference,
+                                                     const std::string& auth) const {
+    return {.host = reference.domain,
+            .credentials = registry::decode_auth_header(auth),
+            .config = registry,
+            .limits = {}};
+}
+
 Result<bool> Images::Impl::pull_one(const oci::Reference& reference, registry::Client& client,
                                     const oci::Platform& platform, bool platform_given,
                                     const ImageProgress& progress, const Cancel& cancel) {
     const auto plan = TRY(registry::resolve(client, reference, platform));
-    progress(message_of("Pulling from " + reference.path, std::string(reference.object())));
+    progress(progress_message("Pulling from " + reference.path, std::string(reference.object())));
     std::string id = plan.manifest.config.digest;
     if (!store.images().get(id)) {
         // Messages come from several threads, one at a time.
@@ -87,7 +95,7 @@ Result<bool> Images::Impl::pull_one(const oci::Reference& reference, registry::C
         };
         id = TRY(registry::fetch_image(client, {store, in_flight}, plan, on_layer, cancel));
     }
-    progress(message_of("Digest: " + plan.digest));
+    progress(progress_message("Digest: " + plan.digest));
     const std::string by_digest = reference.name() + "@" + plan.digest;
     bool changed = !store.images().find_reference(by_digest);
     {
@@ -98,7 +106,7 @@ Result<bool> Images::Impl::pull_one(const oci::Reference& reference, registry::C
     const auto info_of_image = TRY(info(id));
     const auto actual = oci::platform_of(info_of_image->config);
     if (platform_given && oci::match_platform(platform, actual) == 0)
-        progress(message_of(
+        progress(progress_message(
             format("WARNING: image with reference {} was found but its platform "
                    "({}) does not match the specified platform ({})",
                    reference.familiar_string(), oci::to_string(actual), oci::to_string(platform))));
@@ -110,11 +118,7 @@ Result<void> Images::pull(const PullOptions& options, const ImageProgress& progr
     const auto wanted = TRY(reference_to_pull(options));
     const auto platform = options.platform.empty() ? oci::host_platform()
                                                    : TRY(oci::parse_platform(options.platform));
-    registry::Client client({.host = wanted.domain,
-                             .credentials = registry::decode_auth_header(options.auth),
-                             .config = impl_->registry,
-                             .limits = {}},
-                            cancel);
+    registry::Client client(impl_->client_options(wanted, options.auth), cancel);
     std::vector<oci::Reference> references = {wanted};
     if (wanted.object().empty()) {
         auto tags = registry::list_tags(client, wanted);
@@ -133,8 +137,8 @@ Result<void> Images::pull(const PullOptions& options, const ImageProgress& progr
         changed = changed || *done;
     }
     const std::string name = wanted.familiar_string();
-    progress(message_of(changed ? "Status: Downloaded newer image for " + name
-                                : "Status: Image is up to date for " + name));
+    progress(progress_message(changed ? "Status: Downloaded newer image for " + name
+                                      : "Status: Image is up to date for " + name));
     const auto id = impl_->find(references.empty() ? name : references.back().to_string());
     impl_->publish("pull", name, wanted.familiar_name(), id ? *id : std::string());
     return {};

@@ -8,11 +8,9 @@ namespace coffer::engine {
 
 namespace {
 
-api::ProgressMessage message_of(std::string status, std::string id = {}) {
-    api::ProgressMessage message;
-    message.status = std::move(status);
-    message.id = std::move(id);
-    if (!message.id.empty()) message.progress_detail.emplace();
+api::ProgressMessage about_layer(std::string status, const std::string& id) {
+    auto message = progress_message(std::move(status), id);
+    message.progress_detail.emplace();
     return message;
 }
 
@@ -29,17 +27,17 @@ api::ProgressMessage message_of(const Parcel& parcel, const registry::SendUpdate
     const std::string& id = parcel.shown[update.blob];
     switch (update.step) {
         case SendStep::Preparing:
-            return message_of("Preparing", id);
+            return about_layer("Preparing", id);
         case SendStep::AlreadyExists:
-            return message_of("Layer already exists", id);
+            return about_layer("Layer already exists", id);
         case SendStep::Mounted:
-            return message_of("Mounted from " + blob.mount_from, id);
+            return about_layer("Mounted from " + blob.mount_from, id);
         case SendStep::Pushed:
-            return message_of("Pushed", id);
+            return about_layer("Pushed", id);
         case SendStep::Pushing:
             break;
     }
-    auto message = message_of("Pushing", id);
+    auto message = about_layer("Pushing", id);
     message.progress_detail->current = static_cast<std::int64_t>(update.current);
     message.progress_detail->total = static_cast<std::int64_t>(blob.size);
     message.progress = progress_bar(update.current, blob.size);
@@ -111,8 +109,8 @@ Result<void> Images::Impl::push_one(const oci::Reference& reference, registry::C
         const std::scoped_lock lock(changing);
         TRY(store.images().add_digest(reference.name() + "@" + named.digest, record.id));
     }
-    progress(
-        message_of(format("{}: digest: {} size: {}", reference.tag, named.digest, named.size)));
+    progress(progress_message(
+        format("{}: digest: {} size: {}", reference.tag, named.digest, named.size)));
     api::ProgressMessage result;
     result.progress_detail.emplace();
     result.aux =
@@ -137,16 +135,12 @@ Result<void> Images::push(const PushOptions& options, const ImageProgress& progr
             references.push_back(TRY(oci::parse_reference(tag)));
         }
     }
-    progress(message_of(format("The push refers to repository [{}]", wanted.name())));
+    progress(progress_message(format("The push refers to repository [{}]", wanted.name())));
     if (references.empty())
         return fail(Code::Internal, "An image does not exist locally with the tag: {}",
                     wanted.familiar_name());
     if (!wanted.tag.empty()) references = {wanted};
-    registry::Client client({.host = wanted.domain,
-                             .credentials = registry::decode_auth_header(options.auth),
-                             .config = impl_->registry,
-                             .limits = {}},
-                            cancel);
+    registry::Client client(impl_->client_options(wanted, options.auth), cancel);
     for (const auto& reference : references) TRY(impl_->push_one(reference, client, progress));
     const auto id = impl_->find(references.back().to_string());
     impl_->publish("push", wanted.familiar_string(), wanted.familiar_name(),
