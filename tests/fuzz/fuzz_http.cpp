@@ -24,7 +24,8 @@ class MemoryChannel final : public http::Channel {
         input_.remove_prefix(n);
         return n;
     }
-    Result<void> write(std::span<const std::string_view> parts) override {
+    using Channel::write;
+    Result<void> write(std::span<const std::string_view> parts, Limit) override {
         for (const std::string_view part : parts) output += part;
         return {};
     }

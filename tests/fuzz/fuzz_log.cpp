@@ -15,10 +15,9 @@ namespace {
 
 using namespace coffer;
 
-std::vector<std::string> texts(const logger::Location& location,
-                               const logger::ReadOptions& options) {
+std::vector<std::string> texts(const logs::Place& place, const logger::ReadOptions& options) {
     std::vector<std::string> out;
-    const auto done = logger::read(location, options, [&](const logger::Record& record) {
+    const auto done = logger::read(place, options, [&](const logger::Record& record) {
         out.emplace_back(record.text);
         return true;
     });
@@ -31,13 +30,13 @@ void check(logs::Format form, std::string_view older, std::string_view newer) {
     const std::string path = folder.path() + "/log";
     MUST(sys::write_file(path + ".1", older));
     MUST(sys::write_file(path, newer));
-    const logger::Location location{path, form};
-    const auto all = texts(location, {});
+    const logs::Place place{path, form};
+    const auto all = texts(place, {});
     if (all.size() > older.size() + newer.size()) std::abort();
     for (const std::size_t tail : {0U, 1U, 3U}) {
         logger::ReadOptions options;
         options.tail = tail;
-        const auto last = texts(location, options);
+        const auto last = texts(place, options);
         if (last.size() > tail + 1) std::abort();
     }
     {
@@ -45,7 +44,7 @@ void check(logs::Format form, std::string_view older, std::string_view newer) {
         MUST(writer.append({logs::Stream::Stdout, Time(), "after", std::nullopt}));
         MUST(writer.commit());
     }
-    const auto more = texts(location, {});
+    const auto more = texts(place, {});
     // A damaged file of Local is read up to the damage.
     if (form == logs::Format::Json && (more.empty() || more.back() != "after\n")) std::abort();
 }
