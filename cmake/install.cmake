@@ -4,16 +4,25 @@ include(GNUInstallDirs)
 install(TARGETS coffer cofferd coffer-oci coffer-logger coffer-shim coffer-unpack coffer-files
   RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 
-# Manual pages and completions are what the command line says about itself.
+# Manual pages and completions are what the command lines say about themselves.
 set(share ${CMAKE_BINARY_DIR}/share)
-add_custom_command(OUTPUT ${share}/stamp DEPENDS coffer VERBATIM
+set(commands)
+foreach(program coffer coffer-oci)
+  list(APPEND commands COMMAND ${program} man --output ${share}/man/man1)
+  foreach(place bash:bash-completion/completions/${program} zsh:zsh/site-functions/_${program}
+                fish:fish/vendor_completions.d/${program}.fish)
+    string(REPLACE ":" ";" place ${place})
+    list(GET place 0 shell)
+    list(GET place 1 file)
+    list(APPEND commands COMMAND sh -c "\"$0\" completion \"$1\" >\"$2\"" $<TARGET_FILE:${program}>
+      ${shell} ${share}/${file})
+  endforeach()
+endforeach()
+add_custom_command(OUTPUT ${share}/stamp DEPENDS coffer coffer-oci VERBATIM
   COMMAND ${CMAKE_COMMAND} -E rm -rf ${share}
   COMMAND ${CMAKE_COMMAND} -E make_directory ${share}/man ${share}/bash-completion/completions
     ${share}/zsh/site-functions ${share}/fish/vendor_completions.d
-  COMMAND coffer man --output ${share}/man/man1
-  COMMAND sh -c "\"$0\" completion bash >${share}/bash-completion/completions/coffer" $<TARGET_FILE:coffer>
-  COMMAND sh -c "\"$0\" completion zsh >${share}/zsh/site-functions/_coffer" $<TARGET_FILE:coffer>
-  COMMAND sh -c "\"$0\" completion fish >${share}/fish/vendor_completions.d/coffer.fish" $<TARGET_FILE:coffer>
+  ${commands}
   COMMAND ${CMAKE_COMMAND} -E touch ${share}/stamp)
 add_custom_target(share ALL DEPENDS ${share}/stamp)
 install(DIRECTORY ${share}/ DESTINATION ${CMAKE_INSTALL_DATADIR} PATTERN stamp EXCLUDE)

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Includes point left only: base -> {sys, json} -> {http, archive | oci, api} -> ... -> {daemon, cli}.
+"""Includes point left only: base -> {sys, json, command} -> {http, archive | oci, api} -> ... -> {daemon, cli}.
 
 The links of src/CMakeLists.txt must respect the ranks below, and every file may include what its
 folder links. Third-party headers only where tools/layers.txt says, and in tests. Files main.cpp
@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 SRC = ROOT / "src"
 RANKS = [
     {"base"},
-    {"sys", "json"},
+    {"sys", "json", "command"},
     {"http", "archive", "oci", "api"},
     {"runtime", "store", "network", "volume", "logs", "logger", "security", "registry"},
     {"shim", "files"},

@@ -58,26 +58,6 @@ ParseOutcome unknown_command(std::string_view program, std::string_view path, st
 
 }  // namespace
 
-const Command* find_child(const Command& command, std::string_view name) {
-    for (const Command* child : command.children) {
-        if (child->name == name) return child;
-        for (const std::string& other : split(child->other_names, ',')) {
-            if (!other.empty() && other == name) return child;
-        }
-    }
-    return nullptr;
-}
-
-std::vector<const Command*> visible_children(const Command& command) {
-    std::vector<const Command*> out;
-    for (const Command* child : command.children) {
-        if (!child->hidden) out.push_back(child);
-    }
-    std::sort(out.begin(), out.end(),
-              [](const Command* a, const Command* b) { return a->name < b->name; });
-    return out;
-}
-
 ParseOutcome parse_command_line(const Command& root, std::span<const std::string> args) {
     const std::string program(root.name);
     Result<ParsedFlags> globals = parse_flags(root.flags, args, Interspersed::No);
@@ -86,7 +66,7 @@ ParseOutcome parse_command_line(const Command& root, std::span<const std::string
     const Command* command = &root;
     std::string path = program;
     ParsedFlags flags = *globals;
-    while (command->run == nullptr && !flags.help && !flags.args.empty()) {
+    while (command->is_group() && !flags.help && !flags.args.empty()) {
         const std::string word = flags.args.front();
         const Command* child = find_child(*command, word);
         if (child == nullptr) {
@@ -96,22 +76,17 @@ ParseOutcome parse_command_line(const Command& root, std::span<const std::string
         path += child->name;
         command = child;
         const std::vector<std::string> rest(flags.args.begin() + 1, flags.args.end());
-        const Interspersed mode = child->run == nullptr ? Interspersed::No : child->interspersed;
+        const Interspersed mode = child->is_group() ? Interspersed::No : child->interspersed;
         Result<ParsedFlags> parsed = parse_flags(child->flags, rest, mode);
         if (!parsed) return flag_error(*child, path, parsed.error());
         flags = *std::move(parsed);
     }
-    if (command->run != nullptr && !flags.help) {
+    if (!command->is_group() && !flags.help) {
         if (auto wrong = arity_error(*command, program, path, flags.args.size())) {
             return usage_error(*std::move(wrong), 1);
         }
     }
     return ParseOutcome{Parsed{command, path, globals->values, std::move(flags)}, {}};
-}
-
-std::string use_line(const Command& command, std::string_view path) {
-    if (command.arguments.empty()) return std::string(path);
-    return format("{} {}", path, command.arguments);
 }
 
 }  // namespace coffer::cli

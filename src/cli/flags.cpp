@@ -8,13 +8,6 @@ namespace coffer::cli {
 
 namespace {
 
-const Flag* find_in(std::span<const Flag> flags, std::string_view name) {
-    for (const Flag& flag : flags) {
-        if (flag.name == name) return &flag;
-    }
-    return nullptr;
-}
-
 class Parser {
   public:
     Parser(FlagTable table, std::span<const std::string> args, Interspersed interspersed)
@@ -108,34 +101,6 @@ class Parser {
 };
 
 }  // namespace
-
-const Flag* FlagTable::find(std::string_view name) const {
-    for (const auto& flags : parts()) {
-        if (const Flag* flag = find_in(flags, name)) return flag;
-    }
-    return nullptr;
-}
-
-const Flag* FlagTable::find(char shorthand) const {
-    for (const auto& flags : parts()) {
-        for (const Flag& flag : flags) {
-            if (flag.shorthand == shorthand) return &flag;
-        }
-    }
-    return nullptr;
-}
-
-std::vector<const Flag*> FlagTable::shown() const {
-    std::vector<const Flag*> out;
-    for (const auto& flags : parts()) {
-        for (const Flag& flag : flags) {
-            if (!flag.hidden && flag.same_as.empty()) out.push_back(&flag);
-        }
-    }
-    std::sort(out.begin(), out.end(),
-              [](const Flag* a, const Flag* b) { return a->name < b->name; });
-    return out;
-}
 
 const Flag& Values::flag_of(std::string_view name) const {
     const Flag* flag = table_.find(name);

@@ -84,7 +84,7 @@ int run_program(const std::vector<std::string>& args) {
         ignore(print(help_of(parsed)), "nowhere to tell it");
         return 0;
     }
-    if (parsed.command->run == nullptr) {
+    if (parsed.command->is_group()) {
         ignore(sys::write_all(STDERR_FILENO, help_of(parsed)), "nowhere to tell it");
         return 0;
     }

@@ -40,6 +40,14 @@ constinit const Command kRoot{
     .summary = "A container engine that is secure by default",
     .flags = {kGlobalFlags},
     .children = kCommands,
+    .manual_end =
+        ".SH ENVIRONMENT\n.TP\n\\fBCOFFER_HOST\\fR, \\fBDOCKER_HOST\\fR\n"
+        "The daemon to talk to, as \\-\\-host; the first one that is set counts.\n"
+        ".TP\n\\fBDOCKER_CONFIG\\fR\nThe folder of config.json, as \\-\\-config.\n"
+        ".SH EXIT STATUS\n"
+        "0 on success, 1 on an error. run and exec give the status of the program; run gives "
+        "125 when the engine failed, 126 when the program could not be executed and 127 "
+        "when it was not found.\n",
 };
 
 }  // namespace coffer::cli

@@ -1,7 +1,5 @@
 #include "runtime/args.hpp"
 
-#include <algorithm>
-
 namespace coffer::runtime {
 
 std::string Args::get(std::string_view name) const {
@@ -15,7 +13,18 @@ const std::vector<std::string>& Args::all(std::string_view name) const {
     return found == flags.end() ? none : found->second;
 }
 
-Result<Args> parse_args(const std::vector<std::string>& words, const std::vector<Flag>& known) {
+namespace {
+
+constexpr command::Flag kHelp = command::toggle("help", 'h', "show help");
+
+const command::Flag* find_flag(const command::FlagTable& known, std::string_view name) {
+    if (name == "help" || name == "h") return &kHelp;
+    return name.size() == 1 ? known.find(name[0]) : known.find(name);
+}
+
+}  // namespace
+
+Result<Args> parse_args(std::span<const std::string> words, const command::FlagTable& known) {
     Args args;
     std::size_t i = 0;
     for (; i < words.size(); ++i) {
@@ -28,16 +37,14 @@ Result<Args> parse_args(const std::vector<std::string>& words, const std::vector
         word.remove_prefix(word[1] == '-' ? 2 : 1);
         const std::size_t equals = word.find('=');
         const std::string_view name = word.substr(0, equals);
-        const auto flag = std::find_if(known.begin(), known.end(), [&](const Flag& f) {
-            return f.name == name || (name.size() == 1 && f.letter == name[0]);
-        });
-        if (flag == known.end()) {
+        const command::Flag* flag = find_flag(known, name);
+        if (flag == nullptr) {
             return fail(Code::InvalidArgument, "flag provided but not defined: -{}", name);
         }
         std::vector<std::string>& values = args.flags[std::string(flag->name)];
         if (equals != std::string_view::npos) {
             const std::string_view value = word.substr(equals + 1);
-            if (flag->takes_value) {
+            if (!flag->is_switch()) {
                 values.emplace_back(value);
             } else if (value == "true") {
                 values.emplace_back();
@@ -47,7 +54,7 @@ Result<Args> parse_args(const std::vector<std::string>& words, const std::vector
                 return fail(Code::InvalidArgument, "invalid boolean value \"{}\" for -{}", value,
                             name);
             }
-        } else if (!flag->takes_value) {
+        } else if (flag->is_switch()) {
             values.emplace_back();
         } else if (++i == words.size()) {
             return fail(Code::InvalidArgument, "flag needs an argument: -{}", name);

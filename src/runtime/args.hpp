@@ -7,15 +7,9 @@
 #include <string_view>
 #include <vector>
 
-#include "base/result.hpp"
+#include "command/flag.hpp"
 
 namespace coffer::runtime {
-
-struct Flag {
-    std::string_view name;
-    char letter = '\0';
-    bool takes_value = true;
-};
 
 struct Args {
     std::map<std::string, std::vector<std::string>, std::less<>> flags;  // by long name
@@ -27,6 +21,7 @@ struct Args {
     const std::vector<std::string>& all(std::string_view name) const;
 };
 
-Result<Args> parse_args(const std::vector<std::string>& words, const std::vector<Flag>& known);
+// -h and --help are known to all.
+Result<Args> parse_args(std::span<const std::string> words, const command::FlagTable& known);
 
 }  // namespace coffer::runtime

@@ -17,12 +17,6 @@ namespace coffer::runtime {
 
 namespace {
 
-const std::vector<Flag> kMakeFlags = {
-    {"bundle", 'b', true},        {"console-socket", '\0', true}, {"pid-file", '\0', true},
-    {"detach", 'd', false},       {"no-pivot", '\0', false},      {"no-new-keyring", '\0', false},
-    {"preserve-fds", '\0', true}, {"keep", '\0', false},          {"no-subreaper", '\0', false},
-};
-
 unsigned listen_fds() {
     const char* text = std::getenv("LISTEN_FDS");  // NOLINT(concurrency-mt-unsafe): one thread
     const auto count = text == nullptr ? std::nullopt : parse_uint(text);
@@ -65,34 +59,6 @@ Result<void> check_console(const ContainerRequest& request, bool in_front) {
     return {};
 }
 
-Result<int> create_command(const Containers& containers, const Words& words) {
-    const Args args = TRY(parse_args(words, kMakeFlags));
-    const ContainerRequest request = TRY(make_request(args, "create"));
-    TRY(check_console(request, false));
-    TRY(containers.create(request));
-    return 0;
-}
-
-Result<int> start_command(const Containers& containers, const Words& words) {
-    const Args args = TRY(parse_args(words, {}));
-    const std::string id = TRY(one_id(args, "start"));
-    TRY(containers.start(id));
-    return 0;
-}
-
-Result<int> run_in_front_or_not(const Containers& containers, const Words& words) {
-    const Args args = TRY(parse_args(words, kMakeFlags));
-    ContainerRequest request = TRY(make_request(args, "run"));
-    const bool detach = args.has("detach");
-    request.attended = !detach && !args.has("keep");
-    TRY(check_console(request, !detach));
-    Created process = TRY(containers.run(request));
-    if (detach) return 0;
-    auto status = attend(process);
-    if (!args.has("keep")) TRY(containers.remove(request.id, Containers::Force::Yes));
-    return status;
-}
-
 std::string owner_of(const State& state) {
     return state.owner == 0 ? std::string("root") : format("#{}", state.owner);
 }
@@ -115,16 +81,40 @@ json::Value to_value(const Inspection& container) {
     return object;
 }
 
-Result<int> state_command(const Containers& containers, const Words& words) {
-    const Args args = TRY(parse_args(words, {}));
+}  // namespace
+
+Result<int> create_command(const Containers& containers, const Args& args) {
+    const ContainerRequest request = TRY(make_request(args, "create"));
+    TRY(check_console(request, false));
+    TRY(containers.create(request));
+    return 0;
+}
+
+Result<int> start_command(const Containers& containers, const Args& args) {
+    const std::string id = TRY(one_id(args, "start"));
+    TRY(containers.start(id));
+    return 0;
+}
+
+Result<int> run_command(const Containers& containers, const Args& args) {
+    ContainerRequest request = TRY(make_request(args, "run"));
+    const bool detach = args.has("detach");
+    request.attended = !detach && !args.has("keep");
+    TRY(check_console(request, !detach));
+    Created process = TRY(containers.run(request));
+    if (detach) return 0;
+    auto status = attend(process);
+    if (!args.has("keep")) TRY(containers.remove(request.id, Containers::Force::Yes));
+    return status;
+}
+Result<int> state_command(const Containers& containers, const Args& args) {
     const std::string id = TRY(one_id(args, "state"));
     const Inspection container = TRY(containers.inspect(id));
     fmt::print("{}\n", json::write(to_value(container), {.indent = 2}));
     return 0;
 }
 
-Result<int> list_command(const Containers& containers, const Words& words) {
-    const Args args = TRY(parse_args(words, {{"format", 'f', true}, {"quiet", 'q', false}}));
+Result<int> list_command(const Containers& containers, const Args& args) {
     const std::string form = args.has("format") ? args.get("format") : "table";
     const auto all = TRY(containers.list());
     if (args.has("quiet")) {
@@ -160,8 +150,7 @@ Result<int> list_command(const Containers& containers, const Words& words) {
     return 0;
 }
 
-Result<int> kill_command(const Containers& containers, const Words& words) {
-    const Args args = TRY(parse_args(words, {{"all", 'a', false}}));
+Result<int> kill_command(const Containers& containers, const Args& args) {
     if (args.rest.empty() || args.rest.size() > 2) {
         return fail(Code::InvalidArgument, "kill: \"kill\" requires a container and a signal");
     }
@@ -173,16 +162,14 @@ Result<int> kill_command(const Containers& containers, const Words& words) {
     return 0;
 }
 
-Result<int> delete_command(const Containers& containers, const Words& words) {
-    const Args args = TRY(parse_args(words, {{"force", 'f', false}}));
+Result<int> delete_command(const Containers& containers, const Args& args) {
     const auto force = args.has("force") ? Containers::Force::Yes : Containers::Force::No;
     const std::string id = TRY(one_id(args, "delete"));
     TRY(containers.remove(id, force));
     return 0;
 }
 
-Result<int> ps_command(const Containers& containers, const Words& words) {
-    const Args args = TRY(parse_args(words, {{"format", 'f', true}}));
+Result<int> ps_command(const Containers& containers, const Args& args) {
     if (args.rest.empty()) return fail(Code::InvalidArgument, "ps: a container id is needed");
     std::vector<int> pids = TRY(containers.pids(args.rest[0]));
     std::sort(pids.begin(), pids.end());
@@ -192,7 +179,7 @@ Result<int> ps_command(const Containers& containers, const Words& words) {
         fmt::print("{}\n", json::write(array));
         return 0;
     }
-    Words argv = {"/bin/ps"};
+    std::vector<std::string> argv = {"/bin/ps"};
     argv.insert(argv.end(), args.rest.begin() + 1, args.rest.end());
     if (argv.size() == 1) argv.emplace_back("-ef");
     const sys::Output output =
@@ -217,40 +204,12 @@ Result<int> ps_command(const Containers& containers, const Words& words) {
     return 0;
 }
 
-Result<int> checkpoint_command(const Containers&, const Words&) {
+Result<int> checkpoint_command(const Containers&, const Args&) {
     return fail(Code::NotImplemented, "checkpoint is not supported: there is no use of CRIU");
 }
-Result<int> restore_command(const Containers&, const Words&) {
+Result<int> restore_command(const Containers&, const Args&) {
     return fail(Code::NotImplemented, "restore is not supported: there is no use of CRIU");
 }
-
-struct Command {
-    std::string_view name;
-    Result<int> (*run)(const Containers&, const Words&);
-    std::string_view help;
-};
-constexpr Command kCommands[] = {
-    {"checkpoint", checkpoint_command, "not supported"},
-    {"create", create_command, "create a container, without starting it"},
-    {"delete", delete_command, "delete a container that has stopped, or with --force any"},
-    {"events", events_command,
-     "print OOM kills and, every --interval, statistics; or --stats once"},
-    {"exec", exec_command, "execute another process in a running container"},
-    {"features", features_command, "print what this runtime supports, as JSON"},
-    {"kill", kill_command, "send a signal (default: SIGTERM) to a container's init"},
-    {"list", list_command, "list the containers below --root"},
-    {"pause", pause_command, "freeze all processes of a container"},
-    {"ps", ps_command, "show the processes of a container"},
-    {"restore", restore_command, "not supported"},
-    {"resume", resume_command, "let a paused container run on"},
-    {"run", run_in_front_or_not, "create and start a container, and wait for it"},
-    {"spec", spec_command, "write a config.json to begin with"},
-    {"start", start_command, "execute the program of a created container"},
-    {"state", state_command, "print the state of a container, as JSON"},
-    {"update", update_command, "change the limits of a container"},
-};
-
-}  // namespace
 
 Result<std::string> one_id(const Args& args, const char* command) {
     if (args.rest.size() == 1) return args.rest[0];
@@ -279,21 +238,6 @@ Result<unsigned> preserved_fds(const Args& args) {
 std::vector<std::string> listen_environment() {
     if (listen_fds() == 0) return {};
     return {format("LISTEN_FDS={}", listen_fds()), "LISTEN_PID=1"};
-}
-
-Result<int> run_command(const Containers& containers, const std::string& name, const Words& words) {
-    for (const Command& command : kCommands) {
-        if (command.name == name) return command.run(containers, words);
-    }
-    return fail(Code::InvalidArgument, "no such command: '{}'", name);
-}
-
-std::string command_help() {
-    std::string text;
-    for (const Command& command : kCommands) {
-        text += format("   {:<10} {}\n", command.name, command.help);
-    }
-    return text;
 }
 
 }  // namespace coffer::runtime

@@ -1,18 +1,11 @@
 #pragma once
-// The commands of coffer-oci, each from its words to its exit status. Single-threaded.
+// The commands of coffer-oci. Single-threaded.
 
+#include "command/command.hpp"
 #include "runtime/args.hpp"
 #include "runtime/lifecycle.hpp"
 
 namespace coffer::runtime {
-
-using Words = std::vector<std::string>;
-
-// Fails with the message to print and to log; the exit status of coffer-oci is then 1.
-Result<int> run_command(const Containers& containers, const std::string& name, const Words& words);
-
-// "name  what it does", a line each.
-std::string command_help();
 
 // The only word after the flags.
 Result<std::string> one_id(const Args& args, const char* command);
@@ -22,14 +15,31 @@ Result<unsigned> preserved_fds(const Args& args);
 // What tells a program of sockets in $LISTEN_FDS, if we have been told.
 std::vector<std::string> listen_environment();
 
-// Those in files of their own.
-Result<int> exec_command(const Containers& containers, const Words& words);
-Result<int> pause_command(const Containers& containers, const Words& words);
-Result<int> resume_command(const Containers& containers, const Words& words);
-Result<int> update_command(const Containers& containers, const Words& words);
-Result<int> events_command(const Containers& containers, const Words& words);
-Result<int> features_command(const Containers& containers, const Words& words);
-Result<int> spec_command(const Containers& containers, const Words& words);
+// Each from its words to its exit status. An error is printed and logged; the exit status is
+// then 1.
+Result<int> checkpoint_command(const Containers& containers, const Args& args);
+Result<int> complete_command(const Containers& containers, const Args& args);
+Result<int> completion_command(const Containers& containers, const Args& args);
+Result<int> create_command(const Containers& containers, const Args& args);
+Result<int> delete_command(const Containers& containers, const Args& args);
+Result<int> events_command(const Containers& containers, const Args& args);
+Result<int> exec_command(const Containers& containers, const Args& args);
+Result<int> features_command(const Containers& containers, const Args& args);
+Result<int> help_command(const Containers& containers, const Args& args);
+Result<int> kill_command(const Containers& containers, const Args& args);
+Result<int> list_command(const Containers& containers, const Args& args);
+Result<int> man_command(const Containers& containers, const Args& args);
+Result<int> pause_command(const Containers& containers, const Args& args);
+Result<int> ps_command(const Containers& containers, const Args& args);
+Result<int> restore_command(const Containers& containers, const Args& args);
+Result<int> resume_command(const Containers& containers, const Args& args);
+Result<int> run_command(const Containers& containers, const Args& args);
+Result<int> spec_command(const Containers& containers, const Args& args);
+Result<int> start_command(const Containers& containers, const Args& args);
+Result<int> state_command(const Containers& containers, const Args& args);
+Result<int> update_command(const Containers& containers, const Args& args);
+
+void print_help(const command::Command& command, const std::string& path);
 
 // Waits for a process that we are in front of, passing our signals on; with a console, copies
 // between it and our terminal. The result is a shell's status.

@@ -19,19 +19,6 @@ namespace {
 
 constexpr std::size_t kResourcesLimit = 1U << 20U;
 
-const std::vector<Flag> kUpdateFlags = {
-    {"resources", 'r', true},           {"blkio-weight", '\0', true},
-    {"cpu-period", '\0', true},         {"cpu-quota", '\0', true},
-    {"cpu-burst", '\0', true},          {"cpu-share", '\0', true},
-    {"cpu-rt-period", '\0', true},      {"cpu-rt-runtime", '\0', true},
-    {"cpuset-cpus", '\0', true},        {"cpuset-mems", '\0', true},
-    {"cpu-idle", '\0', true},           {"kernel-memory", '\0', true},
-    {"kernel-memory-tcp", '\0', true},  {"memory", '\0', true},
-    {"memory-reservation", '\0', true}, {"memory-swap", '\0', true},
-    {"pids-limit", '\0', true},         {"l3-cache-schema", '\0', true},
-    {"mem-bw-schema", '\0', true},
-};
-
 // Sets `target` when the flag is given.
 template <class Number>
 Result<void> take_number(const Args& args, std::string_view flag, std::optional<Number>& target) {
@@ -120,22 +107,19 @@ Result<std::chrono::milliseconds> parse_interval(const std::string& text) {
 
 }  // namespace
 
-Result<int> pause_command(const Containers& containers, const Words& words) {
-    const Args args = TRY(parse_args(words, {}));
+Result<int> pause_command(const Containers& containers, const Args& args) {
     const std::string id = TRY(one_id(args, "pause"));
     TRY(containers.pause(id));
     return 0;
 }
 
-Result<int> resume_command(const Containers& containers, const Words& words) {
-    const Args args = TRY(parse_args(words, {}));
+Result<int> resume_command(const Containers& containers, const Args& args) {
     const std::string id = TRY(one_id(args, "resume"));
     TRY(containers.resume(id));
     return 0;
 }
 
-Result<int> update_command(const Containers& containers, const Words& words) {
-    const Args args = TRY(parse_args(words, kUpdateFlags));
+Result<int> update_command(const Containers& containers, const Args& args) {
     const std::string id = TRY(one_id(args, "update"));
     TRY(containers.inspect(id));
     std::vector<std::string> schemata;
@@ -150,8 +134,7 @@ Result<int> update_command(const Containers& containers, const Words& words) {
     return 0;
 }
 
-Result<int> events_command(const Containers& containers, const Words& words) {
-    const Args args = TRY(parse_args(words, {{"interval", '\0', true}, {"stats", '\0', false}}));
+Result<int> events_command(const Containers& containers, const Args& args) {
     const std::string id = TRY(one_id(args, "events"));
     const auto interval =
         TRY(parse_interval(args.has("interval") ? args.get("interval") : std::string("5s")));

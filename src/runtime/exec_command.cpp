@@ -19,26 +19,6 @@ namespace {
 
 constexpr std::size_t kProcessLimit = 16U << 20U;
 
-const std::vector<Flag> kExecFlags = {
-    {"console-socket", '\0', true},
-    {"cwd", '\0', true},
-    {"env", 'e', true},
-    {"tty", 't', false},
-    {"user", 'u', true},
-    {"additional-gids", 'g', true},
-    {"process", 'p', true},
-    {"detach", 'd', false},
-    {"pid-file", '\0', true},
-    {"process-label", '\0', true},
-    {"apparmor", '\0', true},
-    {"no-new-privs", '\0', false},
-    {"cap", 'c', true},
-    {"preserve-fds", '\0', true},
-    {"cgroup", '\0', true},
-    {"ignore-paused", '\0', false},
-    {"no-subreaper", '\0', false},
-};
-
 Result<std::uint32_t> parse_id(std::string_view text) {
     const auto id = parse_uint(text);
     if (!id || *id > 2147483647) {
@@ -138,8 +118,7 @@ Result<Groups> groups_of(const Args& args, const State& state) {
 
 }  // namespace
 
-Result<int> exec_command(const Containers& containers, const Words& words) {
-    const Args args = TRY(parse_args(words, kExecFlags));
+Result<int> exec_command(const Containers& containers, const Args& args) {
     const unsigned preserved = TRY(preserved_fds(args));
     if (args.rest.empty()) return fail(Code::InvalidArgument, "exec: a container id is needed");
     const Inspection container = TRY(containers.inspect(args.rest[0]));

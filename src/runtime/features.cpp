@@ -77,8 +77,8 @@ Object linux_part() {
 
 }  // namespace
 
-Result<int> features_command(const Containers&, const Words& words) {
-    if (!words.empty()) return fail(Code::InvalidArgument, "features takes no arguments");
+Result<int> features_command(const Containers&, const Args& args) {
+    if (!args.rest.empty()) return fail(Code::InvalidArgument, "features takes no arguments");
     const Object document{
         {"ociVersionMin", "1.0.0"},
         {"ociVersionMax", oci::kRuntimeSpecVersion},

@@ -10,27 +10,14 @@
 #include "base/log.hpp"
 #include "base/time.hpp"
 #include "json/value.hpp"
-#include "runtime/commands.hpp"
+#include "runtime/command_table.hpp"
 #include "sys/memfd.hpp"
 #include "sys/namespace.hpp"
 
 namespace {
 
 using coffer::runtime::Args;
-using coffer::runtime::Flag;
-
-const std::vector<Flag> kGlobalFlags = {
-    {"root", '\0', true},
-    {"log", '\0', true},
-    {"log-format", '\0', true},
-    {"debug", '\0', false},
-    {"version", 'v', false},
-    {"help", 'h', false},
-    {"systemd-cgroup", '\0', false},
-    {"cgroup-manager", '\0', true},
-    {"criu", '\0', true},
-    {"rootless", '\0', true},
-};
+using coffer::runtime::kRoot;
 
 struct Journal {
     coffer::sys::Fd file;  // empty: standard error
@@ -109,7 +96,7 @@ coffer::Result<coffer::runtime::Settings> settings_of(const Args& args) {
 }
 
 // Their processes show our program to those of a container.
-bool makes_processes(const std::string& command) {
+bool makes_processes(std::string_view command) {
     return command == "create" || command == "run" || command == "exec";
 }
 
@@ -120,19 +107,29 @@ coffer::Result<int> run(const Args& args, char* const* argv) {
                    coffer::oci::kRuntimeSpecVersion);
         return 0;
     }
-    if (args.has("help") || args.rest.empty() || args.rest[0] == "help") {
-        fmt::print(
-            "coffer-oci [--root DIR] [--log FILE] [--log-format text|json] COMMAND ...\n\n{}",
-            coffer::runtime::command_help());
+    if (args.has("help") || args.rest.empty()) {
+        coffer::runtime::print_help(kRoot, std::string(kRoot.name));
         return 0;
     }
     if (args.has("criu")) return coffer::fail(Code::NotImplemented, "--criu is not supported");
-    if (makes_processes(args.rest[0])) TRY(coffer::sys::run_from_sealed_copy(argv));
+    const coffer::command::Command* command = coffer::command::find_child(kRoot, args.rest[0]);
+    if (command == nullptr) {
+        return coffer::fail(Code::InvalidArgument, "no such command: '{}'", args.rest[0]);
+    }
+    const std::span<const std::string> words = std::span(args.rest).subspan(1);
+    const Args own = TRY(coffer::runtime::parse_args(words, command->flags));
+    if (own.has("help")) {
+        coffer::runtime::print_help(*command, coffer::format("{} {}", kRoot.name, command->name));
+        return 0;
+    }
+    if (makes_processes(command->name)) TRY(coffer::sys::run_from_sealed_copy(argv));
     TRY(open_journal(args));
-    LOG_DEBUG("command {}", args.rest[0]);
-    const coffer::runtime::Containers containers(TRY(settings_of(args)));
-    return coffer::runtime::run_command(
-        containers, args.rest[0], coffer::runtime::Words(args.rest.begin() + 1, args.rest.end()));
+    LOG_DEBUG("command {}", command->name);
+    // What is completed may have a --root of its own.
+    const Args globals =
+        command->hidden ? TRY(coffer::runtime::parse_args(own.rest, kRoot.flags)) : args;
+    const coffer::runtime::Containers containers(TRY(settings_of(globals)));
+    return coffer::runtime::handler_of(*command)(containers, own);
 }
 
 }  // namespace
@@ -145,7 +142,7 @@ int main(int argc, char** argv) {
     // A hook, a client or an agent that does not listen is an error of its write.
     static_cast<void>(std::signal(SIGPIPE, SIG_IGN));
     const auto args =
-        coffer::runtime::parse_args(std::vector<std::string>(argv + 1, argv + argc), kGlobalFlags);
+        coffer::runtime::parse_args(std::vector<std::string>(argv + 1, argv + argc), kRoot.flags);
     if (!args) {
         fmt::print(stderr, "{}\n", args.error().message);
         return 1;

@@ -101,8 +101,7 @@ json::Value rootless_document() {
 
 }  // namespace
 
-Result<int> spec_command(const Containers&, const Words& words) {
-    const Args args = TRY(parse_args(words, {{"bundle", 'b', true}, {"rootless", '\0', false}}));
+Result<int> spec_command(const Containers&, const Args& args) {
     const std::string bundle = args.has("bundle") ? args.get("bundle") : ".";
     const std::string path = bundle + "/config.json";
     if (sys::exists(path)) {

@@ -1,6 +1,7 @@
 """What `cmake --install` leaves: programs that find each other, manual pages, completions."""
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -48,7 +49,8 @@ class Programs(unittest.TestCase):
 class Manual(unittest.TestCase):
     def test_a_page_for_every_command(self):
         pages = os.listdir(prefix / "share/man/man1")
-        for page in ("coffer.1", "coffer-run.1", "coffer-container-run.1", "coffer-man.1"):
+        for page in ("coffer.1", "coffer-run.1", "coffer-container-run.1", "coffer-man.1", "coffer-oci.1",
+                     "coffer-oci-exec.1"):
             self.assertIn(page, pages)
         self.assertGreater(len(pages), 60)
 
@@ -61,6 +63,25 @@ class Manual(unittest.TestCase):
                 self.assertIn("SYNOPSIS", run.stdout)
 
 
+class RuntimeOptions(unittest.TestCase):
+    """Every option that --help of coffer-oci shows stands in the manual and in the completion."""
+
+    def test_of_every_command(self):
+        commands = [line.split("\t")[0] for line in
+                    output_of("coffer-oci", "__complete", "--", "").splitlines()]
+        self.assertIn("update", commands)
+        for command in [None, *commands]:
+            words = [command] if command else []
+            with self.subTest(command=command):
+                shown = re.findall(r"^ +(?:-\w, )?--([\w-]+)", output_of("coffer-oci", *words, "--help"), re.M)
+                page = prefix / "share/man/man1" / ("-".join(["coffer-oci", *words]) + ".1")
+                in_page = re.findall(r"\\fB--([\w-]+)", page.read_text().replace("\\-", "-"))
+                offered = output_of("coffer-oci", "__complete", "--", *words, "--").splitlines()
+                self.assertEqual(in_page, shown)
+                self.assertEqual([line.split("\t")[0][2:] for line in offered], shown)
+        self.assertEqual(len(commands), len(set(commands)))
+
+
 class Completions(unittest.TestCase):
     def test_bash(self):
         script = prefix / "share/bash-completion/completions/coffer"
@@ -68,6 +89,27 @@ class Completions(unittest.TestCase):
                         f"source {script}; COMP_WORDS=(coffer imp); COMP_CWORD=1; _coffer;"
                         "echo ${COMPREPLY[@]}")
         self.assertEqual(out, "import\n")
+
+    def test_bash_of_the_runtime(self):
+        script = prefix / "share/bash-completion/completions/coffer-oci"
+        out = output_of("bash", "--norc", "-c",
+                        f"source {script}; COMP_WORDS=(coffer-oci upd); COMP_CWORD=1; _coffer-oci;"
+                        "echo ${COMPREPLY[@]}")
+        self.assertEqual(out, "update\n")
+
+    def test_zsh_of_the_runtime(self):
+        out = output_of("zsh", "-f", "-c",
+                        f"fpath=({prefix}/share/zsh/site-functions $fpath);"
+                        "autoload -Uz compinit; compinit -D -u; echo $_comps[coffer-oci];"
+                        "_describe() { print -rl -- ${(P)2} }; words=(coffer-oci kill --a); CURRENT=3;"
+                        "_coffer-oci")
+        self.assertEqual(out, "_coffer-oci\n--all:to every process of the container\n")
+
+    def test_fish_of_the_runtime(self):
+        out = output_of("fish", "--no-config", "-c",
+                        f"source {prefix}/share/fish/vendor_completions.d/coffer-oci.fish;"
+                        "complete -C 'coffer-oci check'")
+        self.assertIn("checkpoint\t", out)
 
     def test_zsh(self):
         # As the completion system finds and calls it; what it offers is printed.

@@ -1,10 +1,11 @@
 // The texts of --help, laid out as docker's (cobra's templates and pflag's wrapping).
 #include <algorithm>
+#include <tuple>
 
 #include "base/text.hpp"
-#include "cli/command.hpp"
+#include "command/command.hpp"
 
-namespace coffer::cli {
+namespace coffer::command {
 
 namespace {
 
@@ -110,7 +111,7 @@ std::string flag_lines(const FlagTable& flags, std::size_t columns) {
 
 std::string help_text(const Command& command, std::string_view path, std::size_t columns) {
     const bool is_root = path.find(' ') == std::string_view::npos;
-    const bool is_group = command.run == nullptr;
+    const bool is_group = command.is_group();
     const std::string options = flag_lines(command.flags, columns - 1);
     std::string out =
         is_group ? format("Usage:  {}{} COMMAND", path, options.empty() ? "" : " [OPTIONS]")
@@ -130,7 +131,7 @@ std::string help_text(const Command& command, std::string_view path, std::size_t
         std::size_t width = 11;
         for (const Command* child : visible_children(command)) {
             width = std::max(width, child->name.size());
-            (child->common != 0 ? common : child->run == nullptr ? groups : plain).push_back(child);
+            (child->common != 0 ? common : child->is_group() ? groups : plain).push_back(child);
         }
         std::stable_sort(common.begin(), common.end(),
                          [](const Command* a, const Command* b) { return a->common < b->common; });
@@ -147,4 +148,4 @@ std::string help_text(const Command& command, std::string_view path, std::size_t
     return out + "\n";
 }
 
-}  // namespace coffer::cli
+}  // namespace coffer::command

@@ -1,10 +1,10 @@
-#include "cli/manual.hpp"
+#include "command/manual.hpp"
 
 #include <algorithm>
 
 #include "base/text.hpp"
 
-namespace coffer::cli {
+namespace coffer::command {
 
 namespace {
 
@@ -26,13 +26,13 @@ std::string roff(std::string_view text) {
     return out;
 }
 
-}  // namespace
-
 std::string page_name(std::string_view path) {
     std::string out(path);
     std::replace(out.begin(), out.end(), ' ', '-');
     return out;
 }
+
+}  // namespace
 
 std::string manual_page(const Command& command, std::string_view path) {
     const bool is_root = path.find(' ') == std::string_view::npos;
@@ -45,7 +45,7 @@ std::string manual_page(const Command& command, std::string_view path) {
         format(".TH {} 1 \"\" \"Coffer {}\" \"Coffer manual\"\n", roff(upper), COFFER_VERSION);
     out += format(".SH NAME\n{} \\- {}\n", roff(title), roff(command.summary));
     const std::string usage =
-        command.run == nullptr ? format("{} [OPTIONS] COMMAND", path) : use_line(command, path);
+        command.is_group() ? format("{} [OPTIONS] COMMAND", path) : use_line(command, path);
     out += format(".SH SYNOPSIS\n.B {}\n", roff(usage));
     if (!command.spellings.empty()) {
         out += ".SH ALIASES\n";
@@ -71,20 +71,22 @@ std::string manual_page(const Command& command, std::string_view path) {
     for (const Command* child : children) {
         out += format(".TP\n\\fB{}\\fR\n{}\n", roff(child->name), roff(child->summary));
     }
-    if (is_root) {
-        out +=
-            ".SH ENVIRONMENT\n.TP\n\\fBCOFFER_HOST\\fR, \\fBDOCKER_HOST\\fR\n"
-            "The daemon to talk to, as \\-\\-host; the first one that is set counts.\n"
-            ".TP\n\\fBDOCKER_CONFIG\\fR\nThe folder of config.json, as \\-\\-config.\n"
-            ".SH EXIT STATUS\n"
-            "0 on success, 1 on an error. run and exec give the status of the program; run gives "
-            "125 when the engine failed, 126 when the program could not be executed and 127 "
-            "when it was not found.\n";
-    } else {
+    out += command.manual_end;
+    if (!is_root) {
         const std::string_view parent = path.substr(0, path.rfind(' '));
         out += format(".SH SEE ALSO\n.BR {} (1)\n", roff(page_name(parent)));
     }
     return out;
 }
 
-}  // namespace coffer::cli
+std::vector<Page> manual_pages(const Command& command, std::string_view path) {
+    std::vector<Page> pages{{page_name(path) + ".1", manual_page(command, path)}};
+    for (const Command* child : visible_children(command)) {
+        for (Page& page : manual_pages(*child, format("{} {}", path, child->name))) {
+            pages.push_back(std::move(page));
+        }
+    }
+    return pages;
+}
+
+}  // namespace coffer::command

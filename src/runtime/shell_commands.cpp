@@ -1,0 +1,75 @@
+// coffer-oci about its own command line: help, completion for shells, manual pages.
+
+#include <cstdio>
+
+#include "command/completion.hpp"
+#include "command/manual.hpp"
+#include "runtime/command_table.hpp"
+#include "sys/file.hpp"
+
+namespace coffer::runtime {
+
+namespace {
+
+struct Topic {
+    const command::Command* command = &kRoot;
+    std::string path = std::string(kRoot.name);
+};
+
+Result<Topic> topic_of(const Args& args) {
+    Topic topic;
+    if (args.rest.empty()) return topic;
+    topic.command = command::find_child(kRoot, args.rest[0]);
+    topic.path = format("{} {}", kRoot.name, args.rest[0]);
+    if (topic.command != nullptr) return topic;
+    return fail(Code::NotFound, "no such command: '{}'", args.rest[0]);
+}
+
+}  // namespace
+
+void print_help(const command::Command& command, const std::string& path) {
+    constexpr std::size_t kColumns = 100;
+    fmt::print("{}", command::help_text(command, path, kColumns));
+}
+
+Result<int> help_command(const Containers&, const Args& args) {
+    const Topic topic = TRY(topic_of(args));
+    print_help(*topic.command, topic.path);
+    return 0;
+}
+
+Result<int> completion_command(const Containers&, const Args& args) {
+    const std::string shell = TRY(one_id(args, "completion"));
+    const std::string script = TRY(command::completion_script(kRoot.name, shell));
+    fmt::print("{}", script);
+    return 0;
+}
+
+Result<int> complete_command(const Containers& containers, const Args& args) {
+    const auto ids = [&](command::Completes what) {
+        std::vector<std::string> names;
+        if (what != command::Completes::Containers) return names;
+        if (const auto all = containers.list()) {
+            for (const Inspection& container : *all) names.push_back(container.state.id);
+        }
+        return names;
+    };
+    fmt::print("{}", command::completions(kRoot, args.rest, ids));
+    return 0;
+}
+
+Result<int> man_command(const Containers&, const Args& args) {
+    const Topic topic = TRY(topic_of(args));
+    const std::string folder = args.get("output");
+    if (folder.empty()) {
+        fmt::print("{}", command::manual_page(*topic.command, topic.path));
+        return 0;
+    }
+    TRY(sys::make_dirs(folder));
+    for (const command::Page& page : command::manual_pages(*topic.command, topic.path)) {
+        TRY(sys::write_file(format("{}/{}", folder, page.file), page.text, 0644));
+    }
+    return 0;
+}
+
+}  // namespace coffer::runtime
