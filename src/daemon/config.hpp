@@ -31,6 +31,7 @@ struct Config {
     std::string security_level = "standard";
     std::string log_driver = "json-file";
     std::map<std::string, std::string> log_opts;
+    bool live_restore = true;
     bool debug = false;
     bool tls = false;
     bool tls_verify = false;

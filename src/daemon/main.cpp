@@ -19,6 +19,7 @@
 #include "daemon/reply.hpp"
 #include "daemon/routes/context.hpp"
 #include "daemon/routes/routes.hpp"
+#include "engine/containers.hpp"
 #include "engine/engine.hpp"
 #include "http/server.hpp"
 #include "sys/file.hpp"
@@ -88,6 +89,7 @@ Result<engine::EngineOptions> engine_options(const Config& config) {
     options.level = config.security();
     options.log_driver = config.log_driver;
     options.log_options = config.log_opts;
+    options.live_restore = config.live_restore;
     return options;
 }
 
@@ -140,6 +142,10 @@ Result<void> serve(const Config& config) {
     auto served = server.run(std::move(listeners), stop);
     if (!served) ::kill(::getpid(), SIGTERM);
     ender.join();
+    if (!config.live_restore || host_goes_down()) {
+        LOG_INFO("stops all containers");
+        engine->containers().stop_all();
+    }
     if (!config.pidfile.empty()) ::unlink(config.pidfile.c_str());
     return served;
 }

@@ -8,11 +8,16 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/text.hpp"
+#include "sys/file.hpp"
+#include "sys/process.hpp"
+
 namespace coffer::daemon {
 
 namespace {
 
 constexpr int kFirstInherited = 3;
+constexpr std::chrono::seconds kSystemctlLimit(5);
 
 std::string_view environment(const char* name) {
     const char* value = ::secure_getenv(name);
@@ -50,6 +55,17 @@ Result<void> notify(std::string_view state) {
         return fail_errno("notify the service manager");
     }
     return {};
+}
+
+bool host_goes_down() {
+    if (!sys::exists("/run/systemd/system")) return false;  // sd_booted(3)
+    const auto said = sys::run({.argv = {"systemctl", "is-system-running"},
+                                .path = "/usr/bin/systemctl",
+                                .env = {},
+                                .cwd = {},
+                                .fds = {}},
+                               "", kSystemctlLimit);
+    return said && trim(said->out) == "stopping";
 }
 
 }  // namespace coffer::daemon

@@ -1,6 +1,7 @@
 #pragma once
-// What systemd hands to and wants from a service: inherited sockets and readiness. Both work by
-// environment variables and do nothing without them. Call on the main thread, before others start.
+// What systemd hands to, wants from and tells a service: inherited sockets, readiness, the end of
+// the machine. All do nothing where no systemd is. Call on the main thread; inherited_sockets()
+// before others start.
 
 #include <string_view>
 #include <vector>
@@ -13,5 +14,7 @@ namespace coffer::daemon {
 std::vector<sys::Fd> inherited_sockets();
 // One datagram to $NOTIFY_SOCKET: "READY=1", "STOPPING=1".
 Result<void> notify(std::string_view state);
+// Whether systemd is about to halt or reboot the machine.
+bool host_goes_down();
 
 }  // namespace coffer::daemon

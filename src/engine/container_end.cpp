@@ -107,9 +107,10 @@ void Containers::Impl::settle_exit(const std::shared_ptr<Container>& container,
     container->set_link(nullptr);
     if (container_ended) container_ended(record.id);
 
-    const bool again = (request && request->start_again) ||
-                       wants_restart(record.host_config.restart_policy, record.exit_code,
-                                     record.stopped_by_user, record.restart_count);
+    const bool again =
+        !stopping && ((request && request->start_again) ||
+                      wants_restart(record.host_config.restart_policy, record.exit_code,
+                                    record.stopped_by_user, record.restart_count));
     record.status = again ? "restarting" : "exited";
     if (again) ++record.restart_count;
     const bool goes = record.host_config.auto_remove && !again && !(request && request->keep);
@@ -155,6 +156,7 @@ void Containers::Impl::start_again(const std::shared_ptr<Container>& container,
                                    std::uint64_t number) {
     Container::Claim claim(container);
     if (container->record()->status != "restarting" || !container->is_restart(number)) return;
+    if (stopping) return;  // the next engine does
     Record attempt = claim.copy();
     const auto started = run(container, claim, attempt);
     if (started) return;

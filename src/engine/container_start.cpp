@@ -207,6 +207,7 @@ Result<void> Containers::Impl::start(const std::shared_ptr<Container>& container
     Container::Claim claim(container);
     Record record = claim.copy();
     if (container->removed()) return fail(Code::NotFound, "No such container: {}", record.id);
+    if (stopping) return fail(Code::Unavailable, "the engine is ending");
     if (record.status == "paused") {
         return fail(Code::Conflict, "cannot start a paused container, try unpause instead");
     }

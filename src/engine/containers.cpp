@@ -85,11 +85,12 @@ void remove_group(const std::string& path) {
 }
 
 void Containers::Impl::publish_event(const Record& record, const std::string& action,
-                                     std::map<std::string, std::string> attributes) const {
+                                     std::map<std::string, std::string> attributes) {
     attributes.insert(record.config.labels.begin(), record.config.labels.end());
     attributes["image"] = record.config.image;
     attributes["name"] = record.name;
     core.events.publish({"container", action, record.id, std::move(attributes)});
+    if (!waiting.lock()->empty()) core.workers.submit([this] { start_settled(); });
 }
 
 void Containers::Impl::publish_mounts(const Record& record, Mounts what) const {

@@ -116,6 +116,9 @@ class Containers {
     Result<api::ContainerUpdateResponse> update(const std::string& name,
                                                 const api::ContainerUpdateRequest& request);
     Result<void> resize(const std::string& name, unsigned height, unsigned width);
+    // The end of the engine's service: all containers end, those first that depend on others, and
+    // start again with the next engine as their restart policies say. Returns when they have ended.
+    void stop_all();
     Result<void> remove(const std::string& name, const RemoveOptions& options,
                         const Caller& caller);
     Result<api::ContainersPruneReport> prune(const Filters& filters);

@@ -9,6 +9,7 @@
 #include "engine/container.hpp"
 #include "engine/containers.hpp"
 #include "engine/core.hpp"
+#include "engine/dependencies.hpp"
 #include "engine/spec_builder.hpp"
 #include "network/networks.hpp"
 #include "store/database.hpp"
@@ -32,6 +33,9 @@ struct Containers::Impl {
     // Compiled seccomp filters by rights, as sealed memfds that every start shares.
     Sync<std::map<std::string, std::shared_ptr<sys::Fd>>> filters;
     std::atomic<bool> recovered = false;  // containers may be started
+    std::atomic<bool> stopping = false;   // all end, and none is started any more
+    // Containers that are to start after the boot, until what they depend on is there.
+    Sync<Dependencies> waiting;
     // Called on the reading thread for every end of an exec; set by Execs.
     std::function<void(const std::string& exec_id, int exit_code)> exec_ended;
     std::function<void(const std::string& container_id)> container_ended;
@@ -46,7 +50,7 @@ struct Containers::Impl {
     std::uint64_t later(const std::shared_ptr<Container>& container, std::chrono::nanoseconds wait,
                         std::function<void(const std::shared_ptr<Container>&)> job);
     void publish_event(const Record& record, const std::string& action,
-                       std::map<std::string, std::string> attributes = {}) const;
+                       std::map<std::string, std::string> attributes = {});
     // One event for each of its volumes.
     enum class Mounts : std::uint8_t { Made, Gone };
     void publish_mounts(const Record& record, Mounts what) const;
@@ -140,6 +144,16 @@ struct Containers::Impl {
     void rejoined(const std::shared_ptr<Container>& container, const shim::Hello& hello);
     void start_at_boot();
     void abandon(const std::string& id);
+
+    // container_order.cpp
+    // Starts containers that are "restarting", each when what it depends on is there.
+    void start_in_order(const std::vector<std::shared_ptr<Container>>& containers);
+    // Some container has changed: who waited for it?
+    void start_settled();
+    void start_now(const std::string& id);
+    // Those of them that nobody else among them depends on.
+    static std::vector<std::shared_ptr<Container>> take_last(
+        std::vector<std::shared_ptr<Container>>& containers);
 
     // container_list.cpp
     struct Sizes {

@@ -36,7 +36,8 @@ struct Settings {
     // Of containers that ask for none, and for those that ask for the same driver.
     std::string log_driver = "json-file";
     std::map<std::string, std::string> log_options;
-    std::string log_program;  // coffer-logger
+    std::string log_program;   // coffer-logger
+    bool live_restore = true;  // for info
 };
 
 struct Core {

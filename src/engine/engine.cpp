@@ -136,7 +136,8 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
                       .level = options.level,
                       .log_driver = options.log_driver,
                       .log_options = options.log_options,
-                      .log_program = options.programs + "/coffer-logger"};
+                      .log_program = options.programs + "/coffer-logger",
+                      .live_restore = options.live_restore};
     impl->core.reset(new Core{std::move(settings), *impl->store, *impl->networks, *impl->sandboxes,
                               *impl->volumes, impl->events, *impl->images, *impl->shims,
                               *impl->workers, *impl->timers});

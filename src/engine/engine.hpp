@@ -32,6 +32,7 @@ struct EngineOptions {
     security::Level level = security::Level::Standard;
     std::string log_driver = "json-file";
     std::map<std::string, std::string> log_options;
+    bool live_restore = true;  // as info shows it
 };
 
 class Engine {

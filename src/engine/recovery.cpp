@@ -142,6 +142,7 @@ void Containers::Impl::abandon(const std::string& id) {
 
 // Those that are to run and do not: after a boot, or when they ended while no engine was there.
 void Containers::Impl::start_at_boot() {
+    std::vector<std::shared_ptr<Container>> due;
     for (const auto& container : all()) {
         Container::Claim claim(container);
         Record record = claim.copy();
@@ -159,8 +160,9 @@ void Containers::Impl::start_at_boot() {
         record.restart_count = 0;
         const auto saved = save(claim, record);
         if (!saved) LOG_ERROR("start container {}: {}", record.id, saved.error().message);
-        if (saved) plan_restart(container, std::chrono::milliseconds(0));
+        if (saved) due.push_back(container);
     }
+    start_in_order(due);
 }
 
 Result<void> Containers::recover() {

@@ -122,7 +122,7 @@ Result<api::Info> System::info() const {
     info.runtimes["coffer"] = {};
     info.runtimes["coffer"].path = "coffer-shim";
     info.default_runtime = "coffer";
-    info.live_restore_enabled = true;
+    info.live_restore_enabled = core_->settings.live_restore;
     info.init_binary = "";
     info.security_options = {
         "name=seccomp,profile=builtin", "name=userns", "name=cgroupns", "name=no-new-privileges",
