@@ -342,6 +342,7 @@ Result<api::ContainerCreateResponse> Containers::create(const std::string& name,
     impl_->table.lock()->by_id.emplace(
         record.id, std::make_shared<Container>(std::make_shared<const Record>(record)));
     undo.commit();
+    volumes.claim(record.id);
     impl_->publish_event(record, "create");
     response.id = record.id;
     return response;

@@ -51,13 +51,7 @@ std::map<std::string, std::string> die_attributes(const Record& record) {
 void Containers::Impl::on_shim(const std::shared_ptr<Container>& container,
                                const shim::FromShim* message) {
     if (message == nullptr) {
-        core.workers.submit([this, container] {
-            const auto link = container->link();
-            if (!link || !link->closed()) return;
-            // The shim was killed. Its container dies with it; what it wrote before counts.
-            settle_exit(container, link,
-                        recorded_exit(*container->record(), 128 + SIGKILL, SIGKILL));
-        });
+        core.workers.submit([this, container] { settle_loss(container); });
         return;
     }
     if (const auto* exited = std::get_if<shim::Exited>(message)) {
@@ -87,13 +81,25 @@ shim::ExitRecord Containers::Impl::recorded_exit(const Record& record, int exit_
     return exit;
 }
 
+void Containers::Impl::settle_loss(const std::shared_ptr<Container>& container) {
+    Container::Claim claim(container);  // a start that has just been told of gets to its end first
+    const auto link = container->link();
+    if (!link || !link->closed()) return;
+    settle_claimed(container, claim, recorded_exit(*container->record(), 128 + SIGKILL, SIGKILL));
+}
+
 void Containers::Impl::settle_exit(const std::shared_ptr<Container>& container,
                                    const std::shared_ptr<ShimLink>& expected,
                                    const shim::ExitRecord& exit) {
     Container::Claim claim(container);
+    if (!expected || container->link() == expected) settle_claimed(container, claim, exit);
+}
+
+void Containers::Impl::settle_claimed(const std::shared_ptr<Container>& container,
+                                      Container::Claim& claim, const shim::ExitRecord& exit) {
     const auto link = container->link();
     Record record = claim.copy();
-    if (!record.is_running() || (expected && link != expected)) return;
+    if (!record.is_running()) return;
     if (link && !link->closed()) {
         ignore(link->post(shim::Forget{}), "it ends by itself after a while");
     }

@@ -172,6 +172,7 @@ Result<void> Containers::kill(const std::string& name, const std::string& signal
 
 Result<void> Containers::Impl::remove_claimed(Container::Claim& claim, RemoveVolumes volumes) {
     const Record record = claim.copy();
+    if (volumes == RemoveVolumes::Yes) core.volumes.disclaim(record.id);
     // The row goes first: what a crash leaves of the rest is swept at the next start.
     TRY(core.store.database().run("DELETE FROM containers WHERE id = ?", {record.id},
                                   durability_of(record)));

@@ -98,6 +98,10 @@ struct Containers::Impl {
     void on_shim(const std::shared_ptr<Container>& container, const shim::FromShim* message);
     void settle_exit(const std::shared_ptr<Container>& container,
                      const std::shared_ptr<ShimLink>& link, const shim::ExitRecord& exit);
+    // The shim was killed: its container dies with it, and what it wrote before counts.
+    void settle_loss(const std::shared_ptr<Container>& container);
+    void settle_claimed(const std::shared_ptr<Container>& container, Container::Claim& claim,
+                        const shim::ExitRecord& exit);
     void tell_waiters(Container& container, const Record& record) const;
     // Of a container that is "restarting": its start after a while. By the holder of the claim.
     void plan_restart(const std::shared_ptr<Container>& container, std::chrono::milliseconds wait);

@@ -203,6 +203,7 @@ Result<void> Containers::recover() {
     std::erase_if(known,
                   [&](const std::string& id) { return !impl_->find(id) && live.contains(id); });
     TRY(core.store.sweep_containers(known));
+    core.volumes.sweep();
     impl_->recovered = true;
     impl_->start_at_boot();
     return {};

@@ -20,6 +20,7 @@ struct Volume {
     std::string created_at;
     std::map<std::string, std::string> labels;
     bool anonymous = false;       // made for a container without a name; goes with `rm -v`
+    bool claimed = true;          // otherwise sweep() removes it unless it is held
     std::set<std::string> users;  // ids of the containers that hold it; not kept on disk
 };
 
@@ -29,7 +30,7 @@ class Volumes {
     static Result<std::unique_ptr<Volumes>> open(std::string folder);
 
     // An existing volume of that name is returned as it is. An empty name makes one up. A `user`
-    // holds the volume from then on.
+    // holds the volume from then on, and a new one is his to claim.
     struct Created {
         Volume volume;
         bool is_new = false;
@@ -37,8 +38,15 @@ class Volumes {
     Result<Created> create(const std::string& name,
                            const std::map<std::string, std::string>& labels,
                            const std::string& user = {});
+    // The user is on disk now: so stay the volumes made for him.
+    void claim(const std::string& user);
+    // The user is about to be gone from disk, and what is anonymous and his alone with him:
+    // removing that is still to be done, here or by sweep().
+    void disclaim(const std::string& user);
     // For a user who is known to have it, after a restart.
     void hold(const std::string& name, const std::string& user);
+    // After a restart, when all holders are known: removes what nobody claims.
+    void sweep();
     // Lets go of all that the user holds.
     void release(const std::string& user);
     std::optional<Volume> find(const std::string& name) const;
@@ -48,6 +56,7 @@ class Volumes {
 
   private:
     explicit Volumes(std::string folder) : folder_(std::move(folder)) {}
+    void set_claimed(Volume& volume, bool claimed);
 
     const std::string folder_;
     mutable std::mutex mutex_;

@@ -49,5 +49,43 @@ TEST(Volumes, stay_while_somebody_holds_them) {
     EXPECT_TRUE(volumes->list().empty());
 }
 
+TEST(Volumes, that_nobody_claims_are_swept) {
+    const sys::TempDir dir = MUST(sys::TempDir::create());
+    std::string lost;
+    {
+        const auto volumes = MUST(Volumes::open(dir.path()));
+        lost = MUST(volumes->create("", {}, "never")).volume.name;
+        MUST(volumes->create("late", {}, "came"));
+        MUST(volumes->create("claimed", {}, "came"));
+        MUST(volumes->create("named", {}));
+        MUST(volumes->create("both", {}, "never"));
+        MUST(volumes->create("both", {}, "came"));
+    }
+    {
+        const auto volumes = MUST(Volumes::open(dir.path()));
+        volumes->hold("claimed", "came");
+        volumes->hold("both", "came");
+        volumes->claim("came");
+        volumes->hold("late", "came");
+        const std::string goes = MUST(volumes->create("", {}, "gone")).volume.name;
+        const std::string stays = MUST(volumes->create("", {}, "came")).volume.name;
+        for (const char* user : {"gone", "came"}) {
+            volumes->claim(user);
+            volumes->disclaim(user);
+        }
+        volumes->release("gone");
+        volumes->sweep();
+        EXPECT_FALSE(volumes->find(goes));
+        EXPECT_TRUE(volumes->find(stays).value_or(Volume{}).claimed);
+        ASSERT_TRUE((volumes->release("came"), volumes->remove(stays)));
+        EXPECT_FALSE(volumes->find(lost));
+        EXPECT_FALSE(sys::exists(dir.path() + "/" + lost));
+    }
+    const auto volumes = MUST(Volumes::open(dir.path()));
+    volumes->sweep();
+    for (const char* name : {"late", "claimed", "named", "both"}) EXPECT_TRUE(volumes->find(name));
+    EXPECT_EQ(volumes->list().size(), 4U);
+}
+
 }  // namespace
 }  // namespace coffer::volume

@@ -57,17 +57,19 @@ class Engine:
         self.flags = list(flags)
         self.env = dict(os.environ)
         self.process = None
+        self.prefix, self.pass_fds = [], []  # of the program that starts it
         if start:
             self.start()
 
     def start(self):
-        command = [BIN / "cofferd", "--data-root", self.data_root, "--exec-root", self.exec_root,
+        command = [*self.prefix, BIN / "cofferd", "--data-root", self.data_root, "--exec-root", self.exec_root,
                    "--host", f"unix://{self.socket}", "--pidfile", self.dir / "pid",
                    "--config-file", self.dir / "daemon.json", "--bridge", "cftest0",
                    *self.flags]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, env=self.env)
+                                            stderr=log, env=self.env,
+                                            pass_fds=self.pass_fds)
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
