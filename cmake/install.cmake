@@ -1,7 +1,7 @@
 # What `cmake --install` puts where. The engine looks for its helpers beside itself.
 include(GNUInstallDirs)
 
-install(TARGETS coffer cofferd coffer-oci coffer-logger coffer-shim coffer-unpack coffer-files
+install(TARGETS coffer cofferd coffer-oci coffer-logger coffer-shim coffer-init coffer-unpack coffer-files
   RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 
 # Manual pages and completions are what the command lines say about themselves.

@@ -29,6 +29,9 @@ void describe(json::Fields& f, const MountRecord& s) {
     f("Type", s.type);
     f("Name", s.name);
     f("Source", s.source);
+    f("Subpath", s.subpath);
+    f("ImageId", s.image_id);
+    f("ChainId", s.chain_id);
     f("Target", s.target);
     f("Options", s.options);
     f("Writable", s.writable);

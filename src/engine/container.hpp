@@ -27,18 +27,25 @@ std::string to_string(Status status);
 
 // A bind, volume or tmpfs after defaults.
 struct MountRecord {
-    std::string type;    // "bind", "volume", "tmpfs"
-    std::string name;    // of a volume
-    std::string source;  // on the host
+    std::string type;     // "bind", "volume", "tmpfs", "image"
+    std::string name;     // of a volume
+    std::string source;   // on the host; of an image: its name as the user wrote it
+    std::string subpath;  // of a volume or an image: this part of it alone
+    std::string image_id;
+    std::string chain_id;  // of the image's topmost layer
     std::string target;
     std::vector<std::string> options;  // of the kernel's mount table and of the OCI runtime
     bool writable = true;
     std::string propagation;
-    std::string mode;      // as the user wrote it
+    std::string mode;  // as the user wrote it
+    // A bind with what is mounted below it, and read-only down to there.
+    bool recursive = true;
+    bool recursive_read_only = true;
     bool copy_up = false;  // of a volume: empty at the first start, it gets the image's content
     // The caller's ids when a user who is not root asked for the bind; 0: ids as on the host.
     std::uint32_t squash_uid = 0;
     std::uint32_t squash_gid = 0;
+    std::map<std::string, std::string> labels;  // of a volume that is made for it; not kept
 };
 void describe(json::Fields& f, const MountRecord& s);
 

@@ -62,37 +62,19 @@ Failure not_yet(std::string_view option) {
     return fail(Code::NotImplemented, "{} is not supported yet", option);
 }
 
-bool is_default(const std::string& mode, std::initializer_list<std::string_view> defaults) {
-    return std::find(defaults.begin(), defaults.end(), mode) != defaults.end();
-}
-
 // Options of later versions are refused by name, never ignored.
 Result<void> refuse_unsupported(const api::HostConfig& host) {
-    if (!is_default(host.pid_mode, {"", "private"})) return not_yet("--pid " + host.pid_mode);
-    if (!is_default(host.ipc_mode, {"", "private", "shareable"}))
-        return not_yet("--ipc " + host.ipc_mode);
-    if (!is_default(host.uts_mode, {"", "private"})) return not_yet("--uts " + host.uts_mode);
-    if (!is_default(host.cgroupns_mode, {"", "private"})) {
-        return not_yet("--cgroupns " + host.cgroupns_mode);
-    }
-    if (!is_default(host.userns_mode, {"", "private"}))
-        return not_yet("--userns " + host.userns_mode);
-    if (!is_default(host.runtime, {"", "coffer"})) {
+    if (host.runtime != "" && host.runtime != "coffer" && host.runtime != "runc") {
         return fail(Code::InvalidArgument, "unknown or invalid runtime name: {}", host.runtime);
     }
     if (!host.storage_opt.empty()) return not_yet("--storage-opt");
     if (!host.resources.device_requests.empty()) return not_yet("device requests (--gpus)");
-    if (host.init.value_or(false)) return not_yet("--init");
     return {};
 }
 
 // A caller who is not root gets nothing of the host that their own account does not have.
 Result<void> check_caller(const api::HostConfig& host, const Caller& caller) {
     if (caller.uid == 0) return {};
-    if (host.network_mode == "host") {
-        return fail(Code::Forbidden, "the host's network needs root: user {} may not use it",
-                    caller.uid);
-    }
     if (!host.resources.devices.empty() || !host.resources.device_cgroup_rules.empty()) {
         return fail(Code::Forbidden, "devices of the host need root: user {} may not use them",
                     caller.uid);
@@ -243,15 +225,9 @@ Result<Record> Containers::Impl::new_record(const std::string& name,
 
     host.network_mode = network_of(host);
     if (config.network_disabled) host.network_mode = "none";
+    TRY(settle_modes(record, caller));
     const std::string prefix = "container:";
-    if (host.network_mode.starts_with(prefix)) {
-        const auto other = TRY(find(host.network_mode.substr(prefix.size())));
-        host.network_mode = prefix + other->id();
-        if (!host.port_bindings.empty() || host.publish_all_ports) {
-            return fail(Code::InvalidArgument,
-                        "conflicting options: port publishing and the container type network mode");
-        }
-    } else {
+    if (!host.network_mode.starts_with(prefix)) {
         // One that is not there yet is an error of the start.
         const auto found = core.networks.get(host.network_mode);
         network::Network known;
@@ -275,8 +251,6 @@ Result<Record> Containers::Impl::new_record(const std::string& name,
     }
     TRY(settle_log_config(core.settings, caller, host.log_config));
     if (host.shm_size == 0) host.shm_size = 64 << 20;
-    if (host.ipc_mode.empty()) host.ipc_mode = "private";
-    if (host.cgroupns_mode.empty()) host.cgroupns_mode = "private";
     if (host.runtime.empty()) host.runtime = "coffer";
     if (host.restart_policy.name.empty()) host.restart_policy.name = "no";
     return record;
@@ -324,14 +298,18 @@ Result<api::ContainerCreateResponse> Containers::create(const std::string& name,
         }
         return VolumeRef{made.name, made.path};
     };
+    const FindImage find_image = [&](const std::string& image) -> Result<ImageRef> {
+        ImageForContainer found = TRY(impl_->core.images.resolve(image));
+        return ImageRef{std::move(found.id), std::move(found.chain_id)};
+    };
     std::vector<MountRecord> inherited;
     for (const std::string& source : record.host_config.volumes_from) {
         const std::string other = source.substr(0, source.find(':'));
         const auto theirs = TRY(impl_->find(other))->record();
         TRY(inherit_mounts(theirs->mounts, source, caller, inherited));
     }
-    record.mounts =
-        TRY(collect_mounts(record.config, record.host_config, inherited, caller, get_volume));
+    record.mounts = TRY(collect_mounts(record.config, record.host_config, inherited, caller,
+                                       find_image, get_volume));
 
     TRY(impl_->core.store.create_writable(record.id, record.chain_id));
     TRY(undo.add(

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/log.hpp"
 #include "base/rollback.hpp"
 #include "engine/containers_impl.hpp"
@@ -53,6 +55,16 @@ Result<std::shared_ptr<sys::Fd>> Containers::Impl::seccomp_filter(const Rights& 
     return filter;
 }
 
+Result<ImageLayers> Containers::Impl::image_layers(const Record& record) const {
+    ImageLayers layers;
+    for (const MountRecord& mount : record.mounts) {
+        if (mount.type != "image") continue;
+        layers[mount.chain_id] = TRY_CONTEXT(core.store.layers().lower_dirs(mount.chain_id),
+                                             "image '{}' on '{}'", mount.source, mount.target);
+    }
+    return layers;
+}
+
 void Containers::Impl::release_run(const Record& record) {
     core.networks.stop_names(record.id);
     for (const auto& endpoint : endpoints_of(record)) core.networks.release(endpoint);
@@ -68,7 +80,10 @@ Result<void> Containers::Impl::run(const std::shared_ptr<Container>& container,
     Rollback undo;
     const Rights rights = TRY(rights_of(record.host_config, core.settings.level));
     const auto filter = TRY(seccomp_filter(rights));
-    network::Sandbox sandbox = TRY(core.sandboxes.take());
+    Joined joined = TRY(join_others(record));
+    network::Sandbox sandbox =
+        TRY(joined.userns ? core.sandboxes.join(std::move(joined.userns), joined.id_base)
+                          : core.sandboxes.take());
     record.id_base = sandbox.id_base;
     TRY(undo.add([&] { core.sandboxes.release(record.id_base); }));
 
@@ -80,7 +95,12 @@ Result<void> Containers::Impl::run(const std::shared_ptr<Container>& container,
                                     ? core.settings.cgroup_parent
                                     : record.host_config.resources.cgroup_parent,
                                 record.id);
+    inputs.image_layers = TRY(image_layers(record));
     inputs.host_network = record.host_config.network_mode == "host";
+    if (record.host_config.init.value_or(false)) inputs.init = core.settings.init_program;
+    inputs.pid_mode = joined.pid_mode;
+    inputs.ipc_mode = joined.ipc_mode;
+    inputs.joins_ipc = bool(joined.ipcns);
     inputs.host_memory = sys::total_memory();
     record.cgroup_path = inputs.cgroup_path;
 
@@ -107,7 +127,9 @@ Result<void> Containers::Impl::run(const std::shared_ptr<Container>& container,
             const std::string text = TRY(sys::read_file(format("{}/{}", folder(*theirs), name)));
             TRY(sys::write_file(format("{}/{}", folder(record), name), text, 0644));
         }
-        record.config.hostname = theirs->config.hostname;
+        if (record.host_config.uts_mode != "host") {
+            record.config.hostname = theirs->config.hostname;
+        }
     } else {
         if (!inputs.host_network) endpoints = TRY(connect_all(record, netns, undo));
         TRY(write_network_files(record, endpoints));
@@ -149,6 +171,19 @@ Result<void> Containers::Impl::run(const std::shared_ptr<Container>& container,
     if (!inputs.host_network) {
         request.has_netns = true;
         fds.push_back(netns);
+    }
+    const bool own_shm = std::any_of(record.mounts.begin(), record.mounts.end(),
+                                     [](const auto& m) { return m.target == "/dev/shm"; });
+    struct Shared {
+        const sys::Fd& fd;
+        bool& flag;
+        bool wanted;
+    };
+    for (const Shared& shared : {Shared{joined.pidns, request.has_pidns, true},
+                                 Shared{joined.ipcns, request.has_ipcns, true},
+                                 Shared{joined.mounts, request.has_shm, !own_shm}}) {
+        shared.flag = shared.fd && shared.wanted;
+        if (shared.flag) fds.push_back(shared.fd.get());
     }
     if (*filter) {
         request.has_seccomp = true;

@@ -271,7 +271,12 @@ std::vector<Containers::ImageUse> Containers::users_of_image(const std::string& 
     std::vector<ImageUse> users;
     for (const auto& container : impl_->all()) {
         const auto record = container->record();
-        if (record->image_id == image_id) users.push_back({record->id, record->is_up()});
+        const bool mounts =
+            std::any_of(record->mounts.begin(), record->mounts.end(),
+                        [&](const MountRecord& mount) { return mount.image_id == image_id; });
+        if (mounts || record->image_id == image_id) {
+            users.push_back({record->id, record->is_up()});
+        }
     }
     return users;
 }

@@ -63,7 +63,25 @@ struct Containers::Impl {
 
     Result<void> check_links(const Record& record) const;
 
+    // container_modes.cpp
+    // What a mode is once each "container:X" in turn is what X has.
+    Result<std::string> real_mode(std::string mode, std::string api::HostConfig::*field) const;
+    // Checked, and with ids for names.
+    Result<void> settle_modes(Record& record, const Caller& caller) const;
+    // The namespaces of others for a start; empty where it shares none.
+    struct Joined {
+        std::string pid_mode;  // real ones
+        std::string ipc_mode;
+        std::uint32_t id_base = 0;
+        sys::Fd userns;
+        sys::Fd pidns;
+        sys::Fd ipcns;
+        sys::Fd mounts;  // for its /dev/shm
+    };
+    Result<Joined> join_others(const Record& record) const;
+
     // container_start.cpp
+    Result<ImageLayers> image_layers(const Record& record) const;
     Result<void> start(const std::shared_ptr<Container>& container);
     // All that a start does, or nothing; `record` becomes what is known of the run.
     Result<void> run(const std::shared_ptr<Container>& container, Container::Claim& claim,

@@ -37,6 +37,7 @@ struct Settings {
     std::string log_driver = "json-file";
     std::map<std::string, std::string> log_options;
     std::string log_program;   // coffer-logger
+    std::string init_program;  // coffer-init
     bool live_restore = true;  // for info
 };
 

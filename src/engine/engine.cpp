@@ -137,6 +137,7 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
                       .log_driver = options.log_driver,
                       .log_options = options.log_options,
                       .log_program = options.programs + "/coffer-logger",
+                      .init_program = options.programs + "/coffer-init",
                       .live_restore = options.live_restore};
     impl->core.reset(new Core{std::move(settings), *impl->store, *impl->networks, *impl->sandboxes,
                               *impl->volumes, impl->events, *impl->images, *impl->shims,

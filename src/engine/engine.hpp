@@ -25,7 +25,7 @@ class System;
 struct EngineOptions {
     std::string data_root;
     std::string exec_root;
-    // Folder with coffer-shim, coffer-unpack, coffer-logger and coffer-files.
+    // Folder with coffer-shim, coffer-init, coffer-unpack, coffer-logger and coffer-files.
     std::string programs;
     network::Config network;
     registry::Config registry;

@@ -113,8 +113,9 @@ Result<Files::Impl::Prepared> Files::Impl::prepare(const std::string& name) cons
     }
     prepared.request = TRY(layers_of(*prepared.record));
     prepared.request.place = files::Place::Assembled;
-    prepared.request.spec = json::encode(
-        build_files_spec(*prepared.record, containers.folder(*prepared.record), kIdBase));
+    prepared.request.spec =
+        json::encode(build_files_spec(*prepared.record, containers.folder(*prepared.record),
+                                      kIdBase, TRY(containers.image_layers(*prepared.record))));
     return prepared;
 }
 

@@ -19,9 +19,12 @@ Failure bad_spec(const std::string& text) {
 
 // What every mount of host data gets: nothing in it is honoured as setuid or as a device.
 std::vector<std::string> bind_options(const MountRecord& mount) {
-    std::vector<std::string> options = {"rbind", "idmap", "nosuid", "nodev"};
+    std::vector<std::string> options = {mount.recursive ? "rbind" : "bind", "idmap", "nosuid",
+                                        "nodev"};
     options.push_back(mount.propagation.empty() ? "rprivate" : mount.propagation);
-    options.emplace_back(mount.writable ? "rw" : "rro");
+    const char* read_only = mount.recursive_read_only ? "rro" : "ro";
+    options.emplace_back(mount.writable ? "rw" : read_only);
+    if (!mount.subpath.empty()) options.push_back("subpath=" + mount.subpath);
     return options;
 }
 
@@ -117,7 +120,114 @@ Failure bad_mount(const api::Mount& mount, std::string_view why) {
     return fail(Code::InvalidArgument, "invalid mount config for type \"{}\": {}", mount.type, why);
 }
 
-Result<MountRecord> parse_mount(const api::Mount& wanted, const Caller& caller) {
+// Options of another type are a mistake of the user's.
+Result<void> check_options(const api::Mount& wanted) {
+    struct Group {
+        bool given;
+        std::string_view type;
+        std::string_view name;
+    };
+    for (const Group& group : {Group{wanted.bind_options.has_value(), "bind", "BindOptions"},
+                               Group{wanted.volume_options.has_value(), "volume", "VolumeOptions"},
+                               Group{wanted.image_options.has_value(), "image", "ImageOptions"},
+                               Group{wanted.tmpfs_options.has_value(), "tmpfs", "TmpfsOptions"}}) {
+        if (group.given && group.type != wanted.type) {
+            return bad_mount(wanted, format("field {} must not be specified", group.name));
+        }
+    }
+    return {};
+}
+
+Result<void> set_subpath(const api::Mount& wanted, const std::string& subpath, MountRecord& mount) {
+    const std::vector<std::string> parts = split(subpath, '/');
+    if (subpath.starts_with('/') || subpath.find('\0') != std::string::npos ||
+        std::find(parts.begin(), parts.end(), "..") != parts.end()) {
+        return bad_mount(wanted, format("Subpath must be a relative path within the {}: '{}'",
+                                        wanted.type, subpath));
+    }
+    mount.subpath = subpath;
+    if (!subpath.empty()) mount.copy_up = false;
+    return {};
+}
+
+Result<void> set_bind(const api::Mount& wanted, const Caller& caller, MountRecord& mount) {
+    if (wanted.source.empty()) return bad_mount(wanted, "field Source must not be empty");
+    if (!wanted.source.starts_with('/')) {
+        return bad_mount(
+            wanted, format("invalid mount path: '{}' mount path must be absolute", wanted.source));
+    }
+    TRY(set_source(wanted.source, caller, mount));
+    const api::BindOptions options = wanted.bind_options.value_or(api::BindOptions());
+    if (!options.create_mountpoint && !sys::exists(mount.source)) {
+        return bad_mount(wanted, format("bind source path does not exist: {}", wanted.source));
+    }
+    static constexpr std::string_view kPropagations[] = {"",       "private", "rprivate", "slave",
+                                                         "rslave", "shared",  "rshared"};
+    if (std::find(std::begin(kPropagations), std::end(kPropagations), options.propagation) ==
+        std::end(kPropagations)) {
+        return bad_mount(wanted, format("invalid propagation mode: {}", options.propagation));
+    }
+    const bool half = options.read_only_non_recursive;
+    const bool whole = options.read_only_force_recursive;
+    if (half && whole) {
+        return bad_mount(wanted,
+                         "ReadOnlyNonRecursive and ReadOnlyForceRecursive exclude each other");
+    }
+    if ((half || whole) && !wanted.read_only) {
+        return bad_mount(wanted, format("{} needs ReadOnly",
+                                        half ? "ReadOnlyNonRecursive" : "ReadOnlyForceRecursive"));
+    }
+    mount.propagation = options.propagation;
+    mount.recursive = !options.non_recursive;
+    mount.recursive_read_only = !half;
+    return {};
+}
+
+Result<void> set_volume(const api::Mount& wanted, const Caller& caller, MountRecord& mount) {
+    TRY(set_source(wanted.source, caller, mount));
+    if (mount.type != "volume") return bad_mount(wanted, "a path is no volume name");
+    if (!wanted.volume_options) return {};
+    const api::VolumeOptions& options = *wanted.volume_options;
+    if (options.no_copy) mount.copy_up = false;
+    if (options.driver_config) {
+        TRY(check_volume_driver(options.driver_config->name));
+        for (const auto& [name, value] : options.driver_config->options) {
+            return bad_mount(wanted, format("volume option '{}' is not supported", name));
+        }
+    }
+    mount.labels = options.labels;
+    if (!options.subpath.empty() && wanted.source.empty()) {
+        return bad_mount(wanted, "must not set Subpath when using anonymous volumes");
+    }
+    return set_subpath(wanted, options.subpath, mount);
+}
+
+Result<MountRecord> parse_tmpfs_mount(const api::Mount& wanted) {
+    if (!wanted.source.empty()) return bad_mount(wanted, "field Source must not be specified");
+    std::vector<std::string> options;
+    if (wanted.tmpfs_options) {
+        const api::TmpfsOptions& given = *wanted.tmpfs_options;
+        if (given.size_bytes > 0) options.push_back(format("size={}", given.size_bytes));
+        if (given.mode != 0) options.push_back(format("mode={:o}", given.mode));
+        for (const auto& option : given.options) options.push_back(join(option, "="));
+    }
+    if (wanted.read_only) options.emplace_back("ro");
+    return parse_tmpfs(wanted.target, join(options, ","));
+}
+
+Result<void> set_image(const api::Mount& wanted, const FindImage& find_image, MountRecord& mount) {
+    if (wanted.source.empty()) return bad_mount(wanted, "field Source must not be empty");
+    const auto image = find_image(wanted.source);
+    if (!image) return bad_mount(wanted, image.error().message);
+    mount.source = wanted.source;
+    mount.image_id = image->id;
+    mount.chain_id = image->chain_id;
+    mount.writable = false;
+    return set_subpath(wanted, wanted.image_options ? wanted.image_options->subpath : "", mount);
+}
+
+Result<MountRecord> parse_mount(const api::Mount& wanted, const Caller& caller,
+                                const FindImage& find_image) {
     if (wanted.target.empty()) return bad_mount(wanted, "field Target must not be empty");
     MountRecord mount;
     mount.type = wanted.type;
@@ -126,37 +236,15 @@ Result<MountRecord> parse_mount(const api::Mount& wanted, const Caller& caller) 
     if (mount.target == "/") {
         return bad_mount(wanted, "invalid specification: destination can't be '/'");
     }
+    TRY(check_options(wanted));
     if (wanted.type == "bind") {
-        if (wanted.source.empty()) return bad_mount(wanted, "field Source must not be empty");
-        if (!wanted.source.starts_with('/')) {
-            return bad_mount(wanted, format("invalid mount path: '{}' mount path must be absolute",
-                                            wanted.source));
-        }
-        TRY(set_source(wanted.source, caller, mount));
-        const bool make = wanted.bind_options && wanted.bind_options->create_mountpoint;
-        if (!sys::exists(mount.source) && !make) {
-            return bad_mount(wanted, format("bind source path does not exist: {}", wanted.source));
-        }
-        if (wanted.bind_options) mount.propagation = wanted.bind_options->propagation;
+        TRY(set_bind(wanted, caller, mount));
     } else if (wanted.type == "volume") {
-        TRY(set_source(wanted.source, caller, mount));
-        if (mount.type != "volume") return bad_mount(wanted, "a path is no volume name");
-        if (wanted.volume_options && !wanted.volume_options->subpath.empty()) {
-            return fail(Code::NotImplemented, "volume-subpath is not supported yet");
-        }
-        if (wanted.volume_options && wanted.volume_options->no_copy) mount.copy_up = false;
+        TRY(set_volume(wanted, caller, mount));
+    } else if (wanted.type == "image") {
+        TRY(set_image(wanted, find_image, mount));
     } else if (wanted.type == "tmpfs") {
-        std::string options;
-        if (wanted.tmpfs_options) {
-            if (wanted.tmpfs_options->size_bytes > 0) {
-                options += format("size={},", wanted.tmpfs_options->size_bytes);
-            }
-            if (wanted.tmpfs_options->mode != 0) {
-                options += format("mode={:o},", wanted.tmpfs_options->mode);
-            }
-        }
-        if (wanted.read_only) options += "ro";
-        mount = TRY(parse_tmpfs(wanted.target, options));
+        return parse_tmpfs_mount(wanted);
     } else {
         return bad_mount(wanted, "mount type unknown");
     }
@@ -184,6 +272,12 @@ Result<void> add_unique(Records& all, MountRecord mount) {
 }
 
 }  // namespace
+
+Result<void> check_volume_driver(const std::string& name) {
+    if (name.empty() || name == "local") return {};
+    return fail(Code::InvalidArgument,
+                "error looking up volume plugin {0}: plugin \"{0}\" not found", name);
+}
 
 Result<std::string> clean_target(const std::string& path) {
     if (!path.starts_with('/') || path.find('\0') != std::string::npos) {
@@ -222,14 +316,15 @@ Result<void> inherit_mounts(const Records& theirs, const std::string& source, co
 
 Result<Records> collect_mounts(const api::ContainerConfig& config, const api::HostConfig& host,
                                const Records& inherited, const Caller& caller,
-                               const GetVolume& make_volume) {
+                               const FindImage& find_image, const GetVolume& make_volume) {
     Records all;
+    TRY(check_volume_driver(host.volume_driver));
     for (const std::string& bind : host.binds) {
         MountRecord parsed = TRY(parse_bind(bind, caller));
         TRY(add_unique(all, std::move(parsed)));
     }
     for (const api::Mount& mount : host.mounts) {
-        MountRecord parsed = TRY(parse_mount(mount, caller));
+        MountRecord parsed = TRY(parse_mount(mount, caller, find_image));
         TRY(add_unique(all, std::move(parsed)));
     }
     for (const auto& [target, options] : host.tmpfs) {
@@ -253,11 +348,11 @@ Result<Records> collect_mounts(const api::ContainerConfig& config, const api::Ho
     for (const MountRecord& mount : all) TRY(check_source(mount, caller));
     for (MountRecord& mount : all) {
         if (mount.type == "volume") {
-            const VolumeRef volume = TRY(make_volume(mount.name, {}));
+            const VolumeRef volume = TRY(make_volume(mount.name, mount.labels));
             mount.name = volume.name;
             mount.source = volume.path;
         }
-        if (mount.type != "tmpfs") mount.options = bind_options(mount);
+        if (mount.type == "bind" || mount.type == "volume") mount.options = bind_options(mount);
     }
     return all;
 }

@@ -18,17 +18,27 @@ struct VolumeRef {
 };
 using GetVolume = std::function<Result<VolumeRef>(
     const std::string& name, const std::map<std::string, std::string>& labels)>;
+// The image of a name; NotFound when there is none.
+struct ImageRef {
+    std::string id;
+    std::string chain_id;
+};
+using FindImage = std::function<Result<ImageRef>(const std::string& name)>;
 
 // docker's texts for bad syntax, duplicates and missing sources. `make_volume` is called last, once
 // nothing else can fail.
 Result<std::vector<MountRecord>> collect_mounts(const api::ContainerConfig& config,
                                                 const api::HostConfig& host,
                                                 const std::vector<MountRecord>& inherited,
-                                                const Caller& caller, const GetVolume& make_volume);
+                                                const Caller& caller, const FindImage& find_image,
+                                                const GetVolume& make_volume);
 // Adds to `inherited` what --volumes-from "name[:ro]" takes of that container's mounts; a caller
 // who is not root has the binds with their own rights.
 Result<void> inherit_mounts(const std::vector<MountRecord>& theirs, const std::string& source,
                             const Caller& caller, std::vector<MountRecord>& inherited);
+
+// Volumes are those of the driver `local`.
+Result<void> check_volume_driver(const std::string& name);
 
 // "/a//b/../c" -> "/a/c"; absolute paths only.
 Result<std::string> clean_target(const std::string& path);

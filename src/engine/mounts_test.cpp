@@ -12,10 +12,15 @@ constexpr Caller kAlice{.uid = 1000, .gid = 1000};
 
 Result<std::vector<MountRecord>> collect(const api::HostConfig& host, Caller caller = kRoot,
                                          const api::ContainerConfig& config = {}) {
-    return collect_mounts(config, host, {}, caller, [](const std::string& name, const auto&) {
-        const std::string made = name.empty() ? "anonymous" : name;
-        return Result<VolumeRef>(VolumeRef{made, "/data/" + made});
-    });
+    const FindImage find_image = [](const std::string& name) {
+        return name == "tools" ? Result<ImageRef>(ImageRef{"sha256:1", "sha256:2"})
+                               : Result<ImageRef>(fail(Code::NotFound, "No such image: {}", name));
+    };
+    return collect_mounts(config, host, {}, caller, find_image,
+                          [](const std::string& name, const auto&) {
+                              const std::string made = name.empty() ? "anonymous" : name;
+                              return Result<VolumeRef>(VolumeRef{made, "/data/" + made});
+                          });
 }
 
 bool has(const MountRecord& mount, const std::string& option) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "network/sandbox.hpp"
+#include "sys/file.hpp"
 
 namespace coffer::engine {
 
@@ -13,6 +14,7 @@ namespace {
 
 constexpr std::string_view kDefaultPath =
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+constexpr const char* kInit = "/sbin/docker-init";
 constexpr std::int64_t kDefaultShmSize = 64 << 20;
 
 // A later "K=V" replaces an earlier one of the same K, keeping its place; "K" alone removes it.
@@ -81,6 +83,7 @@ oci::Process build_process(const SpecInputs& in) {
         process.console_size = oci::Box{.height = static_cast<std::uint32_t>(size[0]),
                                         .width = static_cast<std::uint32_t>(size[1])};
     }
+    if (!in.init.empty()) process.args = {kInit, "--"};
     process.args.push_back(in.record.path);
     process.args.insert(process.args.end(), in.record.args.begin(), in.record.args.end());
     process.env = base_env(in.record, config.tty);
@@ -104,6 +107,16 @@ oci::Mount make_mount(std::string destination, std::string type, std::string sou
     return mount;
 }
 
+oci::Mount image_mount(const MountRecord& mount, const ImageLayers& layers) {
+    oci::Mount out =
+        make_mount(mount.target, "overlay", "overlay", {"idmap", "nosuid", "nodev", "ro"});
+    for (const std::string& folder : layers.at(mount.chain_id)) {
+        out.options.push_back("lowerdir+=" + folder);
+    }
+    if (!mount.subpath.empty()) out.options.push_back("subpath=" + mount.subpath);
+    return out;
+}
+
 std::vector<oci::Mount> build_mounts(const SpecInputs& in) {
     const api::HostConfig& host = in.record.host_config;
     const std::int64_t shm = host.shm_size > 0 ? host.shm_size : kDefaultShmSize;
@@ -117,10 +130,25 @@ std::vector<oci::Mount> build_mounts(const SpecInputs& in) {
     mounts.push_back(make_mount("/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", "ro"}));
     mounts.push_back(
         make_mount("/sys/fs/cgroup", "cgroup", "cgroup", {"ro", "nosuid", "noexec", "nodev"}));
-    mounts.push_back(make_mount("/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"}));
-    mounts.push_back(
-        make_mount("/dev/shm", "tmpfs", "shm",
-                   {"nosuid", "noexec", "nodev", "mode=1777", format("size={}", shm)}));
+    if (in.ipc_mode == "host") {
+        // Neither can be mounted by who does not own the host's namespace.
+        for (const char* folder : {"/dev/mqueue", "/dev/shm"}) {
+            if (!sys::exists(folder)) continue;
+            mounts.push_back(make_mount(folder, "bind", folder,
+                                        {"bind", "private", "nosuid", "noexec", "nodev"}));
+        }
+    } else {
+        mounts.push_back(
+            make_mount("/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"}));
+    }
+    if (in.joins_ipc) {
+        mounts.push_back(make_mount("/dev/shm", "bind", "/dev/shm",
+                                    {"bind", "private", "nosuid", "noexec", "nodev"}));
+    } else if (in.ipc_mode != "host" && in.ipc_mode != "none") {
+        mounts.push_back(
+            make_mount("/dev/shm", "tmpfs", "shm",
+                       {"nosuid", "noexec", "nodev", "mode=1777", format("size={}", shm)}));
+    }
 
     const auto is_user_mount = [&](std::string_view target) {
         return std::any_of(in.record.mounts.begin(), in.record.mounts.end(),
@@ -134,6 +162,10 @@ std::vector<oci::Mount> build_mounts(const SpecInputs& in) {
         if (host.readonly_rootfs) options.emplace_back("ro");
         mounts.push_back(make_mount(target, "bind", format("{}/{}", in.files, name), options));
     }
+    if (!in.init.empty()) {
+        mounts.push_back(
+            make_mount(kInit, "bind", in.init, {"bind", "private", "ro", "nosuid", "nodev"}));
+    }
     std::vector<MountRecord> own = in.record.mounts;
     // Parents before what lies below them.
     std::stable_sort(own.begin(), own.end(), [](const MountRecord& a, const MountRecord& b) {
@@ -144,6 +176,10 @@ std::vector<oci::Mount> build_mounts(const SpecInputs& in) {
         // A user's mount replaces the default at the same place.
         std::erase_if(mounts,
                       [&](const oci::Mount& other) { return other.destination == mount.target; });
+        if (mount.type == "image") {
+            mounts.push_back(image_mount(mount, in.image_layers));
+            continue;
+        }
         oci::Mount out = make_mount(mount.target, mount.type == "tmpfs" ? "tmpfs" : "bind",
                                     mount.type == "tmpfs" ? "tmpfs" : mount.source, mount.options);
         if (mount.copy_up && in.record.started_at == api::kZeroTime) {
@@ -164,8 +200,15 @@ std::vector<oci::Mount> build_mounts(const SpecInputs& in) {
 
 std::vector<oci::LinuxNamespace> build_namespaces(const SpecInputs& in) {
     std::vector<oci::LinuxNamespace> namespaces;
-    for (const char* type : {"user", "mount", "pid", "ipc", "uts", "cgroup"}) {
-        namespaces.push_back({.type = type, .path = ""});
+    const api::HostConfig& host = in.record.host_config;
+    for (const char* type : {"user", "mount"}) namespaces.push_back({.type = type, .path = ""});
+    struct Mode {
+        const char* type;
+        const std::string& mode;
+    };
+    for (const Mode& one : {Mode{"pid", in.pid_mode}, Mode{"ipc", in.ipc_mode},
+                            Mode{"uts", host.uts_mode}, Mode{"cgroup", host.cgroupns_mode}}) {
+        if (one.mode != "host") namespaces.push_back({.type = one.type, .path = ""});
     }
     if (security::profile(in.rights.level).time_namespace) {
         namespaces.push_back({.type = "time", .path = ""});
@@ -255,8 +298,10 @@ Result<oci::Spec> build_spec(const SpecInputs& in) {
     spec.process = build_process(in);
     spec.root =
         oci::Root{.path = "rootfs", .readonly = host.readonly_rootfs || profile.readonly_rootfs};
-    spec.hostname = in.record.config.hostname;
-    spec.domainname = in.record.config.domainname;
+    if (host.uts_mode != "host") {
+        spec.hostname = in.record.config.hostname;
+        spec.domainname = in.record.config.domainname;
+    }
     spec.mounts = build_mounts(in);
     if (profile.readonly_rootfs) {
         spec.mounts.push_back(
@@ -281,11 +326,13 @@ Result<oci::Spec> build_spec(const SpecInputs& in) {
     return spec;
 }
 
-oci::Spec build_files_spec(const Record& record, const std::string& files, std::uint32_t id_base) {
+oci::Spec build_files_spec(const Record& record, const std::string& files, std::uint32_t id_base,
+                           ImageLayers image_layers) {
     const Rights rights;
     SpecInputs in{.record = record, .rights = rights};
     in.id_base = id_base;
     in.files = files;
+    in.image_layers = std::move(image_layers);
     oci::Spec spec;
     spec.linux.emplace();
     const auto level = security::parse_level(record.level);
@@ -296,7 +343,8 @@ oci::Spec build_files_spec(const Record& record, const std::string& files, std::
         // The engine's own files are made by the first start.
         const bool absent =
             mount.source.starts_with(files + "/") && record.started_at == api::kZeroTime;
-        if (mount.type == "bind" && !absent) spec.mounts.push_back(std::move(mount));
+        const bool of_files = mount.type == "bind" || mount.type == "overlay";
+        if (of_files && !absent) spec.mounts.push_back(std::move(mount));
     }
     return spec;
 }

@@ -2,6 +2,7 @@
 // From a container's record to the OCI runtime spec of one run. Pure: every function contributes
 // its part from plain inputs. Also the rights of a container, which exec needs too.
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,14 +25,22 @@ struct Rights {
 // Fails with docker's texts for unknown capabilities and options.
 Result<Rights> rights_of(const api::HostConfig& host, security::Level engine_level);
 
+// The folders of the layers of what is mounted of images, top first, by chain id.
+using ImageLayers = std::map<std::string, std::vector<std::string>>;
+
 struct SpecInputs {
     const Record& record;
     const Rights& rights;
     std::uint32_t id_base = 0;
     std::string files;  // folder with hostname, hosts and resolv.conf
     std::string cgroup_path;
+    std::string init;        // coffer-init; empty: the program is process 1
     std::string netns_path;  // of another container; empty: a new or given one
+    ImageLayers image_layers;
     bool host_network = false;
+    std::string pid_mode;  // real ones: of who is joined
+    std::string ipc_mode;
+    bool joins_ipc = false;         // of another container, with its /dev/shm
     std::uint64_t host_memory = 0;  // bytes
 };
 // linux.seccomp stays empty: the compiled filter goes to the shim beside the spec.
@@ -39,7 +48,8 @@ Result<oci::Spec> build_spec(const SpecInputs& inputs);
 
 // The part of it that concerns files, for a container that does not run: its root file system with
 // its binds and volumes. `files` as above.
-oci::Spec build_files_spec(const Record& record, const std::string& files, std::uint32_t id_base);
+oci::Spec build_files_spec(const Record& record, const std::string& files, std::uint32_t id_base,
+                           ImageLayers image_layers);
 
 // The process of an exec: the container's environment and rights, its own arguments.
 struct ExecInputs {

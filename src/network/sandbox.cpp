@@ -1,10 +1,11 @@
 #include "network/sandbox.hpp"
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <deque>
+#include <map>
 #include <random>
-#include <set>
 #include <thread>
 
 #include "base/log.hpp"
@@ -56,12 +57,22 @@ Result<void> prepare_inside(std::uint32_t id_base) {
     return {};
 }
 
+Result<ino_t> inode_of(const sys::Fd& file) {
+    struct stat status {};
+    if (::fstat(file.get(), &status) != 0) return fail_errno("stat a namespace");
+    return status.st_ino;
+}
+
 }  // namespace
 
 struct SandboxPool::Impl {
+    struct Held {
+        unsigned holders = 1;
+        ino_t userns = 0;  // the inode; 0: made by an engine before us
+    };
     struct State {
         std::deque<Sandbox> ready;
-        std::set<std::uint32_t> taken;  // ready ones too
+        std::map<std::uint32_t, Held> held;  // ranges, of ready ones too
         std::uint32_t next = kFirstIdBase;
         bool stopping = false;
     };
@@ -87,7 +98,10 @@ struct SandboxPool::Impl {
 
     Result<std::uint32_t> take_range();
     Result<Sandbox> make();
-    Result<sys::Message> ask(std::uint32_t id_base);
+    // The namespaces in a sandbox; of a new one both, else the network within `userns`.
+    Result<std::vector<sys::Fd>> ask(std::uint32_t id_base, int userns = -1);
+    Result<Sandbox> make_in(std::uint32_t id_base, sys::Fd userns);
+    void release(std::uint32_t id_base);
     void fill();
 
     SandboxPoolOptions options;
@@ -103,13 +117,15 @@ Result<std::uint32_t> SandboxPool::Impl::take_range() {
     do {
         const std::uint32_t candidate = locked->next;
         locked->next = candidate == kLastIdBase ? kFirstIdBase : candidate + kIdCount;
-        if (locked->taken.insert(candidate).second) return candidate;
+        if (locked->held.try_emplace(candidate).second) return candidate;
     } while (locked->next != start);
     return fail(Code::Unavailable, "every id range is taken by a running container");
 }
 
 // One request and its answer; a helper that has died is started once more.
-Result<sys::Message> SandboxPool::Impl::ask(std::uint32_t id_base) {
+Result<std::vector<sys::Fd>> SandboxPool::Impl::ask(std::uint32_t id_base, int userns) {
+    std::vector<int> given;
+    if (userns >= 0) given.push_back(userns);
     const std::string request = format("{{\"base\":{}}}", id_base);
     auto locked = helper.lock();
     for (bool fresh = false;; fresh = true) {
@@ -122,34 +138,49 @@ Result<sys::Message> SandboxPool::Impl::ask(std::uint32_t id_base) {
             locked->socket = std::move(pair.ours);
             fresh = true;
         }
-        auto answer = sys::send_message(locked->socket.get(), request)
+        auto answer = sys::send_message(locked->socket.get(), request, given)
                           ? sys::receive_message(locked->socket.get())
                           : Result<sys::Message>(sys::Message{});
-        if (answer && !answer->payload.empty()) return answer;
+        if (answer && !answer->payload.empty()) {
+            const auto reply = TRY(json::decode<Reply>(answer->payload));
+            if (!reply.ok || answer->fds.size() != (userns < 0 ? 2U : 1U)) {
+                return fail(Code::Internal, "namespace helper: {}", reply.message);
+            }
+            return std::move(answer->fds);
+        }
         *locked = {};
         if (fresh) return fail(Code::Internal, "the namespace helper has ended");
     }
 }
 
+Result<Sandbox> SandboxPool::Impl::make_in(std::uint32_t id_base, sys::Fd userns) {
+    std::vector<sys::Fd> made = TRY(ask(id_base, userns.get()));
+    Sandbox sandbox;
+    sandbox.userns = userns ? std::move(userns) : std::move(made.front());
+    sandbox.netns = std::move(made.back());
+    sandbox.id_base = id_base;
+    TRY_CONTEXT(sys::netlink::run_in_netns(sandbox.netns.get(),
+                                           [id_base] { return prepare_inside(id_base); }),
+                "prepare a network namespace");
+    return sandbox;
+}
+
 Result<Sandbox> SandboxPool::Impl::make() {
     const std::uint32_t id_base = TRY(take_range());
-    const auto create = [&]() -> Result<Sandbox> {
-        sys::Message message = TRY(ask(id_base));
-        const auto reply = TRY(json::decode<Reply>(message.payload));
-        if (!reply.ok || message.fds.size() != 2)
-            return fail(Code::Internal, "namespace helper: {}", reply.message);
-        Sandbox sandbox;
-        sandbox.userns = std::move(message.fds[0]);
-        sandbox.netns = std::move(message.fds[1]);
-        sandbox.id_base = id_base;
-        auto prepared = sys::netlink::run_in_netns(sandbox.netns.get(),
-                                                   [id_base] { return prepare_inside(id_base); });
-        if (!prepared) return wrap(std::move(prepared).error(), "prepare a network namespace");
-        return sandbox;
-    };
-    auto made = create();
-    if (!made) state.lock()->taken.erase(id_base);
+    auto made = make_in(id_base, {});
+    if (!made) {
+        release(id_base);
+        return made;
+    }
+    const auto inode = inode_of(made->userns);
+    if (inode) state.lock()->held[id_base].userns = *inode;
     return made;
+}
+
+void SandboxPool::Impl::release(std::uint32_t id_base) {
+    auto locked = state.lock();
+    const auto range = locked->held.find(id_base);
+    if (range != locked->held.end() && --range->second.holders == 0) locked->held.erase(range);
 }
 
 void SandboxPool::Impl::fill() {
@@ -189,9 +220,27 @@ Result<std::unique_ptr<SandboxPool>> SandboxPool::create(SandboxPoolOptions opti
 Result<void> SandboxPool::reserve(std::uint32_t id_base) {
     if (id_base < kFirstIdBase || id_base > kLastIdBase || id_base % kIdCount != 0)
         return fail(Code::InvalidArgument, "{:#x} is no id range of ours", id_base);
-    if (!impl_->state.lock()->taken.insert(id_base).second)
-        return fail(Code::Conflict, "the id range {:#x} is taken already", id_base);
+    auto locked = impl_->state.lock();
+    const auto [range, added] = locked->held.try_emplace(id_base);
+    if (!added) ++range->second.holders;
     return {};
+}
+
+Result<Sandbox> SandboxPool::join(sys::Fd userns, std::uint32_t id_base) {
+    const ino_t inode = TRY(inode_of(userns));
+    {
+        // Whose container has ended may have lost its range to another meanwhile.
+        auto locked = impl_->state.lock();
+        const auto range = locked->held.find(id_base);
+        if (range == locked->held.end() ||
+            (range->second.userns != 0 && range->second.userns != inode)) {
+            return fail(Code::Conflict, "the user namespace of {:#x} has ended", id_base);
+        }
+        ++range->second.holders;
+    }
+    auto made = impl_->make_in(id_base, std::move(userns));
+    if (!made) release(id_base);
+    return made;
 }
 
 void SandboxPool::warm() {
@@ -220,7 +269,7 @@ Result<Sandbox> SandboxPool::take() {
 }
 
 void SandboxPool::release(std::uint32_t id_base) {
-    impl_->state.lock()->taken.erase(id_base);
+    impl_->release(id_base);
 }
 
 }  // namespace coffer::network

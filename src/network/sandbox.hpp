@@ -7,6 +7,8 @@
 //   request  {"base":1879048192}              ids 0..65535 map to base..base+65535
 //   reply    {"ok":true} with two descriptors: user namespace, network namespace owned by it
 //   reply    {"ok":false,"message":"..."}
+// A request that comes with a user namespace as descriptor is answered with one network namespace
+// that this owns.
 // The helper ends when its descriptor 3 is closed.
 
 #include <cstdint>
@@ -49,14 +51,16 @@ class SandboxPool {
     SandboxPool& operator=(SandboxPool&&) = delete;
 
     // Recovery, before warm(): the range of a container that is still running is not handed out.
-    // Conflict when it is taken already.
+    // As often as containers share it.
     Result<void> reserve(std::uint32_t id_base);
     // Starts the worker that fills the stock.
     void warm();
     // One from the stock, else made at once.
     Result<Sandbox> take();
-    // Gives an id range back, once no process of it is left. The namespaces end with their last
-    // descriptor and process.
+    // One in the user namespace of a running container, with a network namespace of its own.
+    Result<Sandbox> join(sys::Fd userns, std::uint32_t id_base);
+    // Gives an id range back, once no process of it is left; who shares it keeps it. The namespaces
+    // end with their last descriptor and process.
     void release(std::uint32_t id_base);
 
   private:

@@ -46,6 +46,10 @@ struct CreateOptions {
     std::vector<std::string> groups;
     int userns_fd = -1;  // borrowed; -1: as the spec says
     int netns_fd = -1;
+    int pidns_fd = -1;
+    int ipcns_fd = -1;
+    // Borrowed: the mount namespace whose /dev/shm is the container's too; -1: as the spec says.
+    int shm_mount_ns_fd = -1;
     Stdio stdio;
     const sys::cgroup::Cgroup* cgroup = nullptr;  // borrowed; nullptr: stay in the caller's
     // Further groups to be in: files that a process enters one by, writing 0 to it.

@@ -84,9 +84,12 @@ Result<void> mount_cgroups(const Fd& target, const MountPlan& plan, std::vector<
 Result<void> mount_inside(const RootedDir& root, const MountPlan& plan, std::vector<Fd>& trees,
                           Fd& proc) {
     switch (plan.kind) {
-        case MountKind::Proc: {
+        case MountKind::Proc:
+        case MountKind::ProcBind: {
             const Fd target = TRY(root.open_no_links(plan.destination, O_PATH | O_DIRECTORY));
-            Fd mount = TRY(m::create("proc", plan.options, plan.attributes.set, "proc"));
+            Fd mount = plan.kind == MountKind::ProcBind
+                           ? std::move(trees[0])
+                           : TRY(m::create("proc", plan.options, plan.attributes.set, "proc"));
             TRY(m::attach(mount.get(), target.get()));
             if (plan.destination == "/proc") proc = std::move(mount);
             return {};
@@ -117,6 +120,7 @@ Result<void> mount_inside(const RootedDir& root, const MountPlan& plan, std::vec
         }
         case MountKind::Remount:
             return remount(root, plan);
+        case MountKind::Layers:
         case MountKind::Dev:
         case MountKind::Tmpfs:
         case MountKind::Devpts:

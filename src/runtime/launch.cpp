@@ -111,31 +111,38 @@ Result<bool> shares_with_us(const Launch& launch, Kind kind) {
     return true;
 }
 
-// sysfs belongs to who owns the network namespace: a new one is the container's.
-Result<bool> owns_network(const Launch& launch) {
-    if (launch.new_network) return true;
+// The file system that shows a namespace belongs to who owns that: a new one is the container's.
+Result<bool> owns(const Launch& launch, Kind wanted) {
+    if ((launch.new_namespaces & sys::ns::bit(wanted)) != 0) return true;
     if (!launch.userns) {
         if (!launch.context.unprivileged || !launch.joins.empty()) {
             return !launch.context.unprivileged;
         }
-        const sys::Fd network = TRY(sys::ns::open_self(Kind::Network));
-        const sys::Fd owner = TRY(sys::ns::owner_of(network.get()));
+        const sys::Fd shared = TRY(sys::ns::open_self(wanted));
+        const sys::Fd owner = TRY(sys::ns::owner_of(shared.get()));
         const sys::Fd ours = TRY(sys::ns::open_self(Kind::User));
         return sys::ns::same(owner.get(), ours.get());
     }
     for (const auto& [kind, fd] : launch.joins) {
-        if (kind != Kind::Network) continue;
+        if (kind != wanted) continue;
         const sys::Fd owner = TRY(sys::ns::owner_of(fd.get()));
         return sys::ns::same(owner.get(), launch.userns.get());
     }
     return false;
 }
 
+int given_fd(const CreateOptions& options, Kind kind) {
+    if (kind == Kind::Network) return options.netns_fd;
+    if (kind == Kind::Pid) return options.pidns_fd;
+    if (kind == Kind::Ipc) return options.ipcns_fd;
+    return -1;
+}
+
 Result<void> plan_namespaces(Launch& launch) {
     for (const oci::LinuxNamespace& ns : launch.spec.linux->namespaces) {
         const Kind kind = kind_of(ns.type);
         if (kind == Kind::User) continue;
-        if (kind == Kind::Network && launch.options.netns_fd >= 0) continue;
+        if (given_fd(launch.options, kind) >= 0) continue;
         if (kind == Kind::Mount && !ns.path.empty()) {
             launch.mount_ns = TRY(sys::ns::open(ns.path, kind));
             launch.new_namespaces |= sys::ns::bit(kind);
@@ -145,11 +152,15 @@ Result<void> plan_namespaces(Launch& launch) {
             launch.joins.emplace_back(kind, TRY(sys::ns::open(ns.path, kind)));
         }
     }
-    if (launch.options.netns_fd >= 0) {
-        launch.joins.emplace_back(Kind::Network, TRY(borrow(launch.options.netns_fd)));
+    for (const Kind kind : {Kind::Network, Kind::Pid, Kind::Ipc}) {
+        const int fd = given_fd(launch.options, kind);
+        if (fd >= 0) launch.joins.emplace_back(kind, TRY(borrow(fd)));
     }
     launch.new_network = (launch.new_namespaces & sys::ns::bit(Kind::Network)) != 0;
-    launch.context.owns_network = TRY(owns_network(launch));
+    launch.context.owns_network = TRY(owns(launch, Kind::Network));
+    launch.context.host_processes = launch.context.user_namespace &&
+                                    TRY(shares_with_us(launch, Kind::Pid)) &&
+                                    !TRY(owns(launch, Kind::Pid));
     launch.context.private_cgroups = (launch.new_namespaces & sys::ns::bit(Kind::Cgroup)) != 0;
     return {};
 }

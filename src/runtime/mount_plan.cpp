@@ -81,7 +81,7 @@ bool take_flag(MountPlan& plan, std::string_view option) {
 
 // v1 hierarchies, and groups of the host bound in, exist already: there is nothing to choose.
 bool takes_options(MountKind kind) {
-    if (kind == MountKind::CgroupBind) return false;
+    if (kind == MountKind::CgroupBind || kind == MountKind::ProcBind) return false;
     return kind != MountKind::Cgroup || sys::cgroup::host_layout().version == 2;
 }
 
@@ -100,6 +100,8 @@ Result<void> take_options(MountPlan& plan, const oci::Mount& mount, bool bind) {
                        std::end(kWithoutEffect) ||
                    (option == "remount" && plan.kind == MountKind::Remount)) {
             continue;
+        } else if ((bind || plan.kind == MountKind::Layers) && option.starts_with("subpath=")) {
+            plan.subpath = option.substr(option.find('=') + 1);
         } else if (bind || option == "tmpcopyup" || !takes_options(plan.kind)) {
             return fail(Code::InvalidArgument, "mount '{}': option '{}' is not supported",
                         mount.destination, option);
@@ -157,9 +159,14 @@ Result<void> map_option_ids(MountPlan& plan, const MountContext& context) {
 Result<MountKind> kind_of(const oci::Mount& mount, const std::string& destination, bool bind,
                           const MountContext& context) {
     if (bind) return MountKind::Bind;
+    const bool id_mapped =
+        std::find(mount.options.begin(), mount.options.end(), "idmap") != mount.options.end();
+    if (mount.type == "overlay" && id_mapped) return MountKind::Layers;
     if (mount.type == "tmpfs") return destination == "/dev" ? MountKind::Dev : MountKind::Tmpfs;
     if (mount.type == "devpts") return MountKind::Devpts;
-    if (mount.type == "proc") return MountKind::Proc;
+    if (mount.type == "proc") {
+        return context.host_processes ? MountKind::ProcBind : MountKind::Proc;
+    }
     if (mount.type == "mqueue") return MountKind::Mqueue;
     // sysfs shows devices of a network namespace and belongs to who owns that.
     if (mount.type == "sysfs") return context.owns_network ? MountKind::Sysfs : MountKind::Bind;
@@ -174,8 +181,8 @@ Result<MountKind> kind_of(const oci::Mount& mount, const std::string& destinatio
 }
 
 bool made_inside(MountKind kind) {
-    return kind == MountKind::Proc || kind == MountKind::Sysfs || kind == MountKind::Mqueue ||
-           kind == MountKind::Cgroup || kind == MountKind::CgroupBind;
+    return kind == MountKind::Proc || kind == MountKind::ProcBind || kind == MountKind::Sysfs ||
+           kind == MountKind::Mqueue || kind == MountKind::Cgroup || kind == MountKind::CgroupBind;
 }
 
 Result<MountPlan> plan_mount(const oci::Mount& mount, const MountContext& context) {
@@ -225,7 +232,20 @@ Result<MountPlan> plan_mount(const oci::Mount& mount, const MountContext& contex
                     plan.destination);
     }
     if (!plan.uids.empty()) plan.id_mapped = true;
-    if (plan.id_mapped && !bind) {
+    if (plan.kind == MountKind::Layers) {
+        for (const auto& [name, value] : plan.options) {
+            if (name == "lowerdir+") continue;
+            return fail(Code::InvalidArgument, "mount '{}': option '{}' beside 'idmap'",
+                        plan.destination, name);
+        }
+        if (plan.options.empty() || !plan.uids.empty()) {
+            return fail(Code::InvalidArgument,
+                        "mount '{}': an id-mapped overlay takes layers and "
+                        "the ids of the container",
+                        plan.destination);
+        }
+    }
+    if (plan.id_mapped && !bind && plan.kind != MountKind::Layers) {
         return fail(Code::InvalidArgument, "mount '{}': only binds have id mappings",
                     plan.destination);
     }
@@ -247,8 +267,8 @@ Result<MountPlan> plan_mount(const oci::Mount& mount, const MountContext& contex
 }  // namespace
 
 std::vector<std::string> mount_options() {
-    std::vector<std::string> names = {"bind",    "rbind",     "idmap", "ridmap",
-                                      "remount", "tmpcopyup", "copyup"};
+    std::vector<std::string> names = {"bind",    "rbind",     "idmap",  "ridmap",
+                                      "remount", "tmpcopyup", "copyup", "subpath"};
     for (const std::string_view name : kWithoutEffect) names.emplace_back(name);
     for (const Flag& flag : kFlags) {
         names.emplace_back(flag.name);

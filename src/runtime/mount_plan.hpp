@@ -14,7 +14,8 @@ namespace coffer::runtime {
 
 enum class MountKind : std::uint8_t {
     Bind,
-    Dev,  // the tmpfs on /dev, with device nodes
+    Layers,  // the folders of an image, id-mapped and read-only: an overlay of "lowerdir+" options
+    Dev,     // the tmpfs on /dev, with device nodes
     Tmpfs,
     Devpts,
     Remount,  // of what is there: its flags, and options of the file system
@@ -23,6 +24,7 @@ enum class MountKind : std::uint8_t {
     Proc,
     Sysfs,
     Mqueue,
+    ProcBind,  // the host's, for who sees its processes from another user namespace
     Cgroup,
     CgroupBind,  // in the host's cgroup namespace: the container's own groups, opened by the stage
 };
@@ -35,6 +37,7 @@ struct MountPlan {
     std::string destination;  // absolute, without "." and ".." and double slashes
     std::string type;         // of Other
     std::string source;
+    std::string subpath;          // not empty: this part of the source alone, looked up inside it
     sys::mount::Options options;  // of the file system
     sys::mount::Attributes attributes;
     sys::mount::Attributes recursive_attributes;  // rro and friends
@@ -56,6 +59,7 @@ bool is_below(std::string_view path, std::string_view folder);
 struct MountContext {
     bool user_namespace = false;
     bool owns_network = false;     // sysfs can be mounted
+    bool host_processes = false;   // procfs of the caller's process namespace cannot be
     bool private_cgroups = false;  // a cgroup namespace of its own
     // The mounts are made from inside the user namespace, by somebody who is not root on the host:
     // no device nodes, nothing id-mapped, no locked copies.

@@ -24,6 +24,8 @@ using sys::mount::Depth;
 using sys::mount::Propagation;
 namespace m = sys::mount;
 
+constexpr const char* kShm = "/dev/shm";
+
 std::string root_path(const RootfsRequest& request) {
     const std::string& path = request.spec.root->path;
     return path.starts_with('/') ? path : request.context.bundle + "/" + path;
@@ -49,9 +51,35 @@ Result<void> apply_attributes(int mount, const MountPlan& plan) {
     return m::set_attributes(mount, propagation, plan.propagation_depth);
 }
 
-Result<Fd> open_bind(const MountPlan& plan, int container_userns) {
-    Fd tree = TRY_CONTEXT(m::clone_tree(AT_FDCWD, plan.source, plan.depth), "mount '{}'",
-                          plan.destination);
+// A mount of another container. We are in its mount namespace meanwhile, in none of its others.
+Result<Fd> clone_mount_of(int mount_ns_fd, const std::string& path) {
+    const Fd own = TRY(sys::ns::open_self(sys::ns::Kind::Mount));
+    TRY(sys::ns::enter(mount_ns_fd, sys::ns::Kind::Mount));
+    auto tree = [&]() -> Result<Fd> {
+        const sys::RootedDir root = TRY(sys::RootedDir::open("/"));
+        const Fd place = TRY(root.open(path, O_PATH | O_DIRECTORY));
+        if (!TRY(m::is_mount_root(place.get()))) {
+            return fail(Code::Conflict, "nothing is mounted on '{}' of the other container", path);
+        }
+        return m::clone_tree(place.get(), "", Depth::One);
+    }();
+    TRY(sys::ns::enter(own.get(), sys::ns::Kind::Mount));
+    return tree;
+}
+
+// Of a tree that containers write to: no link in it leads out, whenever it is put there.
+Result<Fd> clone_part(const std::string& source, const std::string& subpath, Depth depth) {
+    if (subpath.empty()) return m::clone_tree(AT_FDCWD, source, depth);
+    const sys::RootedDir root = TRY(sys::RootedDir::open(source));
+    const Fd part = TRY_CONTEXT(root.open(subpath, O_PATH), "'{}' of '{}'", subpath, source);
+    return m::clone_tree(part.get(), "", depth);
+}
+
+Result<Fd> open_bind(const MountPlan& plan, const CreateOptions& options, int container_userns) {
+    const bool theirs = plan.destination == kShm && options.shm_mount_ns_fd >= 0;
+    Fd tree = TRY_CONTEXT(theirs ? clone_mount_of(options.shm_mount_ns_fd, kShm)
+                                 : clone_part(plan.source, plan.subpath, plan.depth),
+                          "mount '{}'", plan.destination);
     if (plan.id_mapped) {
         Fd own;
         if (!plan.uids.empty()) own = TRY(sys::ns::create_user(plan.uids, plan.gids));
@@ -89,10 +117,49 @@ Result<std::vector<Fd>> open_cgroups(const CreateOptions& options, const MountPl
     return trees;
 }
 
+// Attaches a file system of the stage's own in its view of the host's /dev, of which nobody needs
+// more than the nodes, and those for createContainer hooks only. The result is where.
+Result<std::string> place_out_of_sight(const Fd& mount) {
+    for (const std::string folder : {"/dev/shm", "/dev/mqueue", "/dev"}) {
+        const auto place = sys::open_file(folder, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+        if (!place) continue;
+        TRY(m::attach(mount.get(), place->get()));
+        return folder;
+    }
+    return fail(Code::NotFound, "the host has no folder '/dev'");
+}
+
+std::vector<int> numbers_of(const std::vector<Fd>& fds) {
+    std::vector<int> numbers;
+    numbers.reserve(fds.size());
+    for (const Fd& fd : fds) numbers.push_back(fd.get());
+    return numbers;
+}
+
+// From its layers; one alone is what it is.
+Result<Fd> make_image(const MountPlan& plan, std::vector<Fd> layers, int scratch_fd) {
+    const std::uint64_t flags = plan.attributes.set | plan.recursive_attributes.set | m::kReadOnly;
+    Fd image;
+    if (layers.size() == 1) {
+        image = std::move(layers.front());
+        TRY(m::set_attributes(image.get(), {.set = flags}, Depth::One));
+    } else {
+        auto overlay = m::create_overlay(numbers_of(layers), -1, -1, flags);
+        if (!overlay && overlay.error().code == Code::NotImplemented) {
+            overlay = m::overlay_by_path(numbers_of(layers), -1, scratch_fd, flags);
+        }
+        image = TRY(std::move(overlay));
+    }
+    if (plan.subpath.empty()) return image;
+    // Only of what is attached can a part be taken.
+    TRY(place_out_of_sight(image));
+    const sys::RootedDir root(std::move(image));
+    const Fd part = TRY_CONTEXT(root.open(plan.subpath, O_PATH), "'{}' of the image", plan.subpath);
+    return m::clone_tree(part.get(), "", Depth::One);
+}
+
 Result<Fd> make_overlay(const RootfsRequest& request, SourceTrees& trees, int scratch_fd) {
-    std::vector<int> lowers;
-    lowers.reserve(trees.layers.size());
-    for (const Fd& layer : trees.layers) lowers.push_back(layer.get());
+    const std::vector<int> lowers = numbers_of(trees.layers);
     const Fd diff = TRY(sys::open_at(trees.upper.get(), "diff", O_PATH | O_DIRECTORY | O_NOFOLLOW));
     const Fd work = TRY(sys::open_at(trees.upper.get(), "work", O_PATH | O_DIRECTORY | O_NOFOLLOW));
     auto overlay = m::create_overlay(lowers, diff.get(), work.get(), m::kNoDev);
@@ -204,24 +271,13 @@ Result<void> prepare_inside_target(const RootfsRequest& request, const sys::Root
         TRY(make_target(root, plan.destination, TargetKind::File));
         return {};
     }
-    if (plan.kind == MountKind::Proc || plan.kind == MountKind::Sysfs) {
+    if (plan.kind == MountKind::Proc || plan.kind == MountKind::ProcBind ||
+        plan.kind == MountKind::Sysfs) {
         TRY(make_plain_folder(root, plan.destination));
         return {};
     }
     TRY(make_target(root, plan.destination, TargetKind::Folder));
     return {};
-}
-
-// Attaches a file system of the stage's own in its view of the host's /dev, of which nobody needs
-// more than the nodes, and those for createContainer hooks only. The result is where.
-Result<std::string> place_out_of_sight(const Fd& mount) {
-    for (const std::string folder : {"/dev/shm", "/dev/mqueue", "/dev"}) {
-        const auto place = sys::open_file(folder, O_PATH | O_DIRECTORY | O_NOFOLLOW);
-        if (!place) continue;
-        TRY(m::attach(mount.get(), place->get()));
-        return folder;
-    }
-    return fail(Code::NotFound, "the host has no folder '/dev'");
 }
 
 // The nodes are bound one by one: nothing is written to the image, whose own nodes do not work.
@@ -292,7 +348,17 @@ Result<SourceTrees> open_sources(const RootfsRequest& request) {
     for (const MountPlan& plan : request.mounts) {
         std::vector<Fd>& list = trees.mounts.emplace_back();
         if (plan.kind == MountKind::Bind) {
-            list.push_back(TRY(open_bind(plan, request.userns_fd)));
+            list.push_back(TRY(open_bind(plan, request.options, request.userns_fd)));
+        } else if (plan.kind == MountKind::Layers) {
+            for (const auto& [name, dir] : plan.options) {
+                list.push_back(TRY(open_layer(dir, request.userns_fd, m::kReadOnly)));
+            }
+        } else if (plan.kind == MountKind::ProcBind) {
+            Fd tree = TRY(m::clone_tree(AT_FDCWD, "/proc", Depth::Recursive));
+            TRY(m::set_attributes(tree.get(),
+                                  {.set = plan.attributes.set, .propagation = Propagation::Private},
+                                  Depth::Recursive));
+            list.push_back(std::move(tree));
         } else if (plan.kind == MountKind::CgroupBind) {
             list = TRY(open_cgroups(request.options, plan));
         }
@@ -309,6 +375,14 @@ Result<Fd> assemble(const RootfsRequest& request, SourceTrees& trees) {
     if (request.context.user_namespace) {
         ids.emplace(
             TRY(sys::cred::MappedFsIds::enter(request.context.root_uid, request.context.root_gid)));
+    }
+    for (std::size_t i = 0; i < request.mounts.size(); ++i) {
+        const MountPlan& plan = request.mounts[i];
+        if (plan.kind != MountKind::Layers) continue;
+        Fd image = TRY_CONTEXT(make_image(plan, std::move(trees.mounts[i]), place.get()),
+                               "mount '{}'", plan.destination);
+        trees.mounts[i].clear();
+        trees.mounts[i].push_back(std::move(image));
     }
     Fd root = trees.root ? std::move(trees.root) : TRY(make_overlay(request, trees, place.get()));
     TRY(m::attach(root.get(), place.get()));

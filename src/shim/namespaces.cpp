@@ -1,7 +1,5 @@
 #include "shim/namespaces.hpp"
 
-#include <array>
-
 #include "shim/protocol.hpp"
 #include "sys/fd.hpp"
 #include "sys/namespace.hpp"
@@ -12,13 +10,21 @@ namespace {
 
 constexpr std::uint32_t kIdCount = 65536;
 
-Result<sys::ns::Pair> make_pair(std::string_view text) {
-    const NamespacesRequest request = TRY(decode_namespaces_request(text));
+Result<std::vector<sys::Fd>> make(const sys::Message& message) {
+    std::vector<sys::Fd> made;
+    if (!message.fds.empty()) {
+        made.push_back(TRY(sys::ns::create_network(message.fds[0].get())));
+        return made;
+    }
+    const NamespacesRequest request = TRY(decode_namespaces_request(message.payload));
     if (request.base == 0 || request.base % kIdCount != 0) {
         return fail(Code::InvalidArgument, "id base {} is not a multiple of {}", request.base,
                     kIdCount);
     }
-    return sys::ns::create_pair(request.base, kIdCount);
+    sys::ns::Pair pair = TRY(sys::ns::create_pair(request.base, kIdCount));
+    made.push_back(std::move(pair.user));
+    made.push_back(std::move(pair.network));
+    return made;
 }
 
 }  // namespace
@@ -27,13 +33,14 @@ Result<void> serve_namespaces(int socket) {
     for (;;) {
         const sys::Message message = TRY(sys::receive_message(socket));
         if (message.payload.empty()) return {};
-        const auto pair = make_pair(message.payload);
-        if (pair) {
-            const std::array<int, 2> fds = {pair->user.get(), pair->network.get()};
+        const auto made = make(message);
+        if (made) {
+            std::vector<int> fds;
+            for (const sys::Fd& fd : *made) fds.push_back(fd.get());
             TRY(sys::send_message(socket, encode(NamespacesReply{.ok = true}), fds));
         } else {
             TRY(sys::send_message(
-                socket, encode(NamespacesReply{.ok = false, .message = pair.error().message})));
+                socket, encode(NamespacesReply{.ok = false, .message = made.error().message})));
         }
     }
 }

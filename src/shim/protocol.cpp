@@ -28,6 +28,9 @@ static void describe(json::Fields& f, const Start& s) {
     f("stdinOnce", s.stdin_once);
     f("hasUserns", s.has_userns);
     f("hasNetns", s.has_netns);
+    f("hasPidns", s.has_pidns);
+    f("hasIpcns", s.has_ipcns);
+    f("hasShm", s.has_shm);
     f("hasSeccomp", s.has_seccomp);
     f("clients", s.clients);
 }

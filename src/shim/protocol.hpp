@@ -38,8 +38,8 @@ struct Client {
     std::string early;        // bytes that came with the client's request (any bytes)
 };
 
-// fds: [userns] [netns] [seccomp] as flagged, then one socket for each client. No more than
-// kMaxClientsOnStart clients; others follow by Attach.
+// fds: [userns] [netns] [pidns] [ipcns] [shm] [seccomp] as flagged, then one socket for each
+// client. No more than kMaxClientsOnStart clients; others follow by Attach.
 struct Start {
     std::string id;
     std::vector<std::string> lower_dirs;  // of the overlay, top first; empty: spec.root.path is it
@@ -51,6 +51,9 @@ struct Start {
     bool stdin_once = false;  // the end of the first client's input ends the container's
     bool has_userns = false;
     bool has_netns = false;
+    bool has_pidns = false;
+    bool has_ipcns = false;
+    bool has_shm = false;      // the mount namespace of a container whose /dev/shm is shared
     bool has_seccomp = false;  // a file or memfd with the compiled filter
     std::vector<Client> clients;
 };
@@ -171,7 +174,8 @@ std::string encode(const ExitRecord& record);
 Result<ExitRecord> decode_exit_record(std::string_view text);
 
 // `coffer-shim namespaces` with a SOCK_SEQPACKET as descriptor 3: each "{"base":N}" is answered by
-// "{"ok":true}" with [userns, netns], or {"ok":false,"message":...}.
+// "{"ok":true}" with [userns, netns], or {"ok":false,"message":...}. A request that comes with a
+// user namespace is for a network namespace in it, [netns].
 struct NamespacesRequest {
     std::uint32_t base = 0;
 };

@@ -107,10 +107,17 @@ Result<void> Supervisor::open_log(const logs::Setup& setup) {
 
 Result<void> Supervisor::start_container(const Start& request, std::vector<sys::Fd> fds) {
     Passed passed(std::move(fds));
-    TRY(passed.expect((request.has_userns ? 1U : 0U) + (request.has_netns ? 1U : 0U) +
-                      (request.has_seccomp ? 1U : 0U) + request.clients.size()));
+    std::size_t expected = request.clients.size();
+    for (const bool has : {request.has_userns, request.has_netns, request.has_pidns,
+                           request.has_ipcns, request.has_shm, request.has_seccomp}) {
+        if (has) ++expected;
+    }
+    TRY(passed.expect(expected));
     const sys::Fd userns = passed.next_if(request.has_userns);
     const sys::Fd netns = passed.next_if(request.has_netns);
+    const sys::Fd pidns = passed.next_if(request.has_pidns);
+    const sys::Fd ipcns = passed.next_if(request.has_ipcns);
+    const sys::Fd shm = passed.next_if(request.has_shm);
     const sys::Fd filter = passed.next_if(request.has_seccomp);
 
     const std::string config = TRY(sys::read_file(bundle_ + "/config.json", kLargestSpec));
@@ -144,6 +151,9 @@ Result<void> Supervisor::start_container(const Start& request, std::vector<sys::
     options.groups = request.groups;
     options.userns_fd = userns.get();
     options.netns_fd = netns.get();
+    options.pidns_fd = pidns.get();
+    options.ipcns_fd = ipcns.get();
+    options.shm_mount_ns_fd = shm.get();
     options.stdio = TRY(init_.io->make_pipes());
     options.cgroup = cgroup_ ? &cgroup_ : nullptr;
     options.die_with_parent = true;

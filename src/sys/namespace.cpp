@@ -32,6 +32,7 @@ struct Holder {
     Fd ready_read, ready_write;
     Fd hold_read, hold_write;
     int join_userns = -1;
+    bool own_network = false;  // made after the user namespace is joined, which owns it then
     bool set_loopback_up = false;
 };
 
@@ -40,6 +41,7 @@ void hold_in_child(void* argument) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     holder.hold_write.reset();
     if (holder.join_userns >= 0 && ::setns(holder.join_userns, CLONE_NEWUSER) != 0) ::_exit(1);
+    if (holder.own_network && ::unshare(CLONE_NEWNET) != 0) ::_exit(1);
     if (holder.set_loopback_up && !loopback_up()) ::_exit(1);
     char byte = 0;
     if (::write(holder.ready_write.get(), "r", 1) != 1) ::_exit(1);
@@ -240,6 +242,14 @@ Result<Pair> create_pair(std::uint32_t id_base, std::uint32_t count) {
         Fd user = TRY(open_of(pid, Kind::User));
         return Pair{std::move(user), TRY(open_of(pid, Kind::Network))};
     });
+}
+
+Result<Fd> create_network(int userns_fd) {
+    Holder holder;
+    holder.join_userns = userns_fd;
+    holder.own_network = true;
+    holder.set_loopback_up = true;
+    return with_holder(0, holder, [](int pid) { return open_of(pid, Kind::Network); });
 }
 
 Result<void> loopback_up() {

@@ -74,6 +74,8 @@ struct Pair {
     Fd network;
 };
 Result<Pair> create_pair(std::uint32_t id_base, std::uint32_t count);
+// A network namespace (loopback up) that an existing user namespace owns. Forks.
+Result<Fd> create_network(int userns_fd);
 
 // Sets the loopback interface of our network namespace up.
 Result<void> loopback_up();

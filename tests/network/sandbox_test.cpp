@@ -9,6 +9,7 @@
 
 #include "network/sandbox.hpp"
 #include "sys/file.hpp"
+#include "sys/namespace.hpp"
 #include "sys/netlink.hpp"
 #include "world.hpp"
 
@@ -21,9 +22,11 @@ int serve_namespaces() {
         const std::string base = request->payload.substr(8, request->payload.size() - 9);
         auto ready = MUST(sys::make_pipe());
         auto hold = MUST(sys::make_pipe());
+        const bool joins = !request->fds.empty();
         const pid_t child = ::fork();
         if (child == 0) {
-            ::unshare(CLONE_NEWUSER | CLONE_NEWNET);
+            if (joins) ::setns(request->fds[0].get(), CLONE_NEWUSER);
+            ::unshare(joins ? CLONE_NEWNET : CLONE_NEWUSER | CLONE_NEWNET);
             MUST(sys::write_all(ready.write.get(), "x"));
             hold.write.reset();
             char byte = 0;
@@ -33,11 +36,15 @@ int serve_namespaces() {
         char byte = 0;
         if (::read(ready.read.get(), &byte, 1) != 1) return 1;
         const std::string proc = format("/proc/{}/", child);
-        MUST(sys::write_existing(proc + "uid_map", "0 " + base + " 65536"));
-        MUST(sys::write_existing(proc + "gid_map", "0 " + base + " 65536"));
+        if (!joins) {
+            MUST(sys::write_existing(proc + "uid_map", "0 " + base + " 65536"));
+            MUST(sys::write_existing(proc + "gid_map", "0 " + base + " 65536"));
+        }
         const auto user = MUST(sys::open_file(proc + "ns/user", O_RDONLY));
         const auto net = MUST(sys::open_file(proc + "ns/net", O_RDONLY));
-        MUST(sys::send_message(3, "{\"ok\":true}", std::vector<int>{user.get(), net.get()}));
+        std::vector<int> made = {net.get()};
+        if (!joins) made.insert(made.begin(), user.get());
+        MUST(sys::send_message(3, "{\"ok\":true}", made));
         hold.write.reset();
         ::waitpid(child, nullptr, 0);
     }
@@ -85,13 +92,34 @@ TEST(SandboxPool, never_gives_a_reserved_range) {
     const std::uint32_t next =
         first.id_base == kLastIdBase ? kFirstIdBase : first.id_base + kIdCount;
     MUST(pool->reserve(next));
-    EXPECT_FALSE(pool->reserve(next));
+    MUST(pool->reserve(next));  // of two who share it
     EXPECT_FALSE(pool->reserve(0));
     EXPECT_FALSE(pool->reserve(kFirstIdBase + 1));
     EXPECT_FALSE(pool->reserve(kLastIdBase + kIdCount));
-    EXPECT_NE(MUST(pool->take()).id_base, next);
     pool->release(next);
-    EXPECT_TRUE(pool->reserve(next));
+    EXPECT_NE(MUST(pool->take()).id_base, next) << "the other still has it";
+}
+
+TEST(SandboxPool, gives_a_network_in_the_user_namespace_of_another) {
+    auto pool = MUST(SandboxPool::create(options_with(0)));
+    const Sandbox owner = MUST(pool->take());
+    sys::Fd userns = MUST(owner.userns.duplicate());
+    const Sandbox guest = MUST(pool->join(std::move(userns), owner.id_base));
+    EXPECT_EQ(guest.id_base, owner.id_base);
+    EXPECT_FALSE(MUST(sys::ns::same(guest.netns.get(), owner.netns.get())));
+    const sys::Fd lord = MUST(sys::ns::owner_of(guest.netns.get()));
+    EXPECT_TRUE(MUST(sys::ns::same(lord.get(), owner.userns.get())));
+    EXPECT_EQ(sysctl(guest, "ipv4/ip_unprivileged_port_start"), "0\n");
+
+    // One that has given its range back is not joined, whoever has the range now.
+    pool->release(owner.id_base);
+    pool->release(owner.id_base);
+    userns = MUST(owner.userns.duplicate());
+    EXPECT_FALSE(pool->join(std::move(userns), owner.id_base));
+    MUST(pool->reserve(owner.id_base));
+    const Sandbox other = MUST(pool->take());
+    userns = MUST(owner.userns.duplicate());
+    EXPECT_FALSE(pool->join(std::move(userns), other.id_base));
 }
 
 TEST(SandboxPool, keeps_a_stock) {
