@@ -233,7 +233,7 @@ Result<std::optional<json::Value>> JsonLines::next() {
 }
 
 std::string text_of(const json::Value& value, std::string_view path) {
-    const json::Value* item = value.at_path(path);
+    const json::Value* item = path.empty() ? &value : value.at_path(path);
     const std::string* text = item != nullptr ? item->if_string() : nullptr;
     return text != nullptr ? *text : std::string();
 }

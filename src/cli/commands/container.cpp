@@ -10,6 +10,7 @@
 #include "cli/checks.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/commands/formats.hpp"
+#include "cli/commands/inspect_as.hpp"
 #include "cli/commands/pruning.hpp"
 #include "cli/output.hpp"
 #include "cli/table.hpp"
@@ -52,6 +53,7 @@ constexpr std::array kPruneFlags = {
     toggle("force", 'f', "Do not prompt for confirmation"),
 };
 constexpr std::array kInspectFlags = {
+    kAsFlag,
     text("format", 'f', kInspectFormatHelp),
     toggle("size", 's', "Display total file sizes"),
 };
@@ -291,6 +293,7 @@ Result<int> port(Invocation& call) {
 }
 
 Result<int> inspect(Invocation& call) {
+    if (call.flags.given("as")) return inspect_as(call);
     Query query;
     if (call.flags.is_set("size")) query.emplace("size", "1");
     return print_inspected(

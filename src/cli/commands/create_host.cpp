@@ -123,8 +123,10 @@ Result<SecurityOptions> security_options(const Values& flags) {
             out.options.push_back(option);
             continue;
         }
+        // A path, or the profile itself, as inspect shows it.
         const std::string path(sides->second);
-        const Result<std::string> profile = sys::read_file(path);
+        const Result<std::string> profile =
+            path.starts_with('{') ? Result<std::string>(path) : sys::read_file(path);
         if (!profile) {
             return fail(Code::InvalidArgument, "opening seccomp profile ({}) failed: open {}: {}",
                         path, path, to_lower(errno_text(profile.error().sys_errno)));

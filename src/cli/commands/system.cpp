@@ -8,6 +8,7 @@
 #include "cli/checks.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/commands/formats.hpp"
+#include "cli/commands/inspect_as.hpp"
 #include "cli/output.hpp"
 #include "cli/table.hpp"
 #include "cli/units.hpp"
@@ -24,6 +25,7 @@ constexpr std::array kEventsFlags = {
     text("until", 0, "Stream events until this timestamp"),
 };
 constexpr std::array kInspectFlags = {
+    kAsFlag,
     text("format", 'f', kInspectFormatHelp),
     toggle("size", 's', "Display total file sizes if the type is container"),
     text("type", 0, "Only inspect objects of the given type"),
@@ -323,6 +325,7 @@ constexpr std::array kKinds = {
 };
 
 Result<int> inspect(Invocation& call) {
+    if (call.flags.given("as")) return inspect_as(call);
     const std::string type = call.flags.text("type");
     const bool known = std::any_of(kKinds.begin(), kKinds.end(),
                                    [&](const Kind& kind) { return kind.name == type; });
