@@ -54,16 +54,6 @@ bool copy_once(int from, int to) {
     return bool(sys::write_all(to, {buffer.data(), static_cast<std::size_t>(n)}));
 }
 
-Result<sys::Fd> watch_signals() {
-    sigset_t all;
-    ::sigfillset(&all);
-    for (const int own : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT}) ::sigdelset(&all, own);
-    if (::pthread_sigmask(SIG_BLOCK, &all, nullptr) != 0) return fail_errno("block signals");
-    sys::Fd fd(::signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK));
-    if (!fd) return fail_errno("watch signals");
-    return fd;
-}
-
 void pass_signals(int signal_fd, const Created& process) {
     signalfd_siginfo info{};
     while (::read(signal_fd, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
@@ -87,8 +77,17 @@ Result<int> reap(const Created& process) {
 
 }  // namespace
 
-Result<int> attend(Created& process) {
-    const sys::Fd signals = TRY(watch_signals());
+Result<sys::Fd> watch_signals() {
+    sigset_t all;
+    ::sigfillset(&all);
+    for (const int own : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT}) ::sigdelset(&all, own);
+    if (::pthread_sigmask(SIG_BLOCK, &all, nullptr) != 0) return fail_errno("block signals");
+    sys::Fd fd(::signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (!fd) return fail_errno("watch signals");
+    return fd;
+}
+
+Result<int> attend(Created& process, const sys::Fd& signals) {
     std::optional<RawTerminal> raw;
     if (process.console) {
         raw.emplace();

@@ -101,9 +101,10 @@ Result<int> run_command(const Containers& containers, const Args& args) {
     const bool detach = args.has("detach");
     request.attended = !detach && !args.has("keep");
     TRY(check_console(request, !detach));
+    const sys::Fd signals = detach ? sys::Fd() : TRY(watch_signals());
     Created process = TRY(containers.run(request));
     if (detach) return 0;
-    auto status = attend(process);
+    auto status = attend(process, signals);
     if (!args.has("keep")) TRY(containers.remove(request.id, Containers::Force::Yes));
     return status;
 }

@@ -41,8 +41,10 @@ Result<int> update_command(const Containers& containers, const Args& args);
 
 void print_help(const command::Command& command, const std::string& path);
 
+// Holds our signals back, for attend(): begins before the process does, so that none kills us.
+Result<sys::Fd> watch_signals();
 // Waits for a process that we are in front of, passing our signals on; with a console, copies
 // between it and our terminal. The result is a shell's status.
-Result<int> attend(Created& process);
+Result<int> attend(Created& process, const sys::Fd& signals);
 
 }  // namespace coffer::runtime

@@ -159,6 +159,7 @@ Result<int> exec_command(const Containers& containers, const Args& args) {
     if (live_start_time(container.state.pid) != container.state.pid_start_time) {
         return fail(Code::NotFound, "container not running");
     }
+    const sys::Fd signals = detach ? sys::Fd() : TRY(watch_signals());
     Executed executed = TRY(runtime::exec(pidfd.get(), process, options));
     if (!args.get("pid-file").empty()) TRY(write_pid_file(args.get("pid-file"), executed.pid));
     if (executed.console && !console_socket.empty()) {
@@ -170,7 +171,7 @@ Result<int> exec_command(const Containers& containers, const Args& args) {
     foreground.pid = executed.pid;
     foreground.pidfd = std::move(executed.pidfd);
     foreground.console = std::move(executed.console);
-    return attend(foreground);
+    return attend(foreground, signals);
 }
 
 }  // namespace coffer::runtime
