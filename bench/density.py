@@ -5,7 +5,7 @@
 
 Prints, with the ratios: the time to create and start them all over as many connections as there are
 clients; the memory (PSS) of the engine and all that it keeps running besides the containers; the
-time of `docker ps` and of the API call under it, medians of 5; and for cofferd, killed and started again: the time until the API
+time of `docker ps`, of `coffer ps` beside it, and of the API call under both, medians of 5; and for cofferd, killed and started again: the time until the API
 answers, and until all containers are listed as running, their logs whole. Needs docker.io and
 busybox-static.
 """
@@ -132,11 +132,13 @@ def main():
             start_all(path, args.containers, args.clients, args.network)
             started = time.monotonic() - begun
             listing = statistics.median(timed(["docker", "ps"], env) for _ in range(5))
+            client = f"{engines.programs}/coffer" if who == "ours" else "docker"
+            own = statistics.median(timed([client, "ps"], env) for _ in range(5))
             asking = statistics.median(timed_list(path) for _ in range(5))
             figures[who] = {"start all, s": started,
                             "memory, MiB": memory_of(engines.processes[n].pid, env["DOCKER_HOST"]
                                                      .removeprefix("unix://").removesuffix(".sock")),
-                            "docker ps, s": listing, "list by API, s": asking}
+                            "docker ps, s": listing, "ps of its client, s": own, "list by API, s": asking}
             if who == "ours":
                 answers, running, count = restart(engines, args.containers)
             begun = time.monotonic()

@@ -105,8 +105,12 @@ Result<void> Containers::attach(const AttachTicket& ticket, sys::Fd connection,
         client.after_log = ticket.options.logs;
         gate = TRY(sys::make_pipe());
         const int fds[] = {socket, gate.read.get()};
-        const auto reply =
-            TRY(link->request(shim::Attach{.exec_id = "", .client = std::move(client)}, fds));
+        const auto asked =
+            link->request(shim::Attach{.exec_id = "", .client = std::move(client)}, fds);
+        // A shim that does not answer may hold the connection yet, in a message that it has not
+        // read.
+        if (!asked) ::shutdown(socket, SHUT_RDWR);
+        const shim::Reply reply = TRY(asked);
         if (!reply.ok) return fail(Code::Conflict, "attach: {}", reply.message);
         attached = parse_rfc3339(reply.time);
     }

@@ -1,5 +1,7 @@
 #include "engine/execs.hpp"
 
+#include <sys/socket.h>
+
 #include "api/system.hpp"
 #include "base/log.hpp"
 #include "daemon/reply.hpp"
@@ -42,6 +44,8 @@ void start_on(engine::Execs& execs, const std::string& id, const api::ExecStartR
     std::string bytes = tty ? text : std::string();
     if (!tty) http::append_frames(bytes, http::FrameType::Stdout, text);
     ignore(sys::write_all(copy->get(), bytes), "the client has gone");
+    // A shim that does not answer may hold the connection yet, in a message that it has not read.
+    ::shutdown(copy->get(), SHUT_RDWR);
 }
 
 Result<http::Reply> start(Context& context, const Request& request) {
