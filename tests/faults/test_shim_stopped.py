@@ -1,0 +1,52 @@
+"""A shim that does not answer (SIGSTOP): all else goes on, who needs it is told, and rm -f works."""
+import glob
+import os
+import pathlib
+import signal
+import unittest
+
+from support.engine import Engine
+
+
+class ShimStopped(unittest.TestCase):
+    def setUp(self):
+        self.engine = Engine()
+        self.addCleanup(self.engine.close)
+        self.engine.import_busybox()
+        for name in ("hangs", "works"):
+            self.engine.docker("run", "-d", "--network", "none", "--name", name, "busybox", "sleep", "1000")
+        self.shim = self.shim_of(self.engine.docker("inspect", "-f", "{{.Id}}", "hangs").stdout.strip())
+        os.kill(self.shim, signal.SIGSTOP)
+
+    def shim_of(self, container):
+        for path in glob.glob("/proc/[0-9]*/cmdline"):
+            words = pathlib.Path(path).read_bytes().split(b"\0")
+            if len(words) > 1 and words[1].endswith(container.encode()):
+                return int(path.split("/")[2])
+        raise AssertionError("it has no shim")
+
+    def test_all_else_goes_on_meanwhile(self):
+        docker = self.engine.docker
+        _, _, made = self.engine.api("POST", "/containers/hangs/exec", {"Cmd": ["true"]})
+        self.assertIn(b"Id", made)
+        self.assertEqual(docker("ps", "--format", "{{.Names}}").stdout.split(), ["works", "hangs"])
+        self.assertEqual(docker("inspect", "-f", "{{.State.Status}}", "hangs").stdout, "running\n")
+        self.assertEqual(docker("exec", "works", "echo", "hi").stdout, "hi\n")
+        self.assertEqual(docker("logs", "hangs").stdout, "")
+        ran = docker("exec", "hangs", "echo", "hi", check=False)
+        self.assertIn(f"the container's shim (process {self.shim}) has not answered", ran.stdout)
+        self.assertNotEqual(ran.returncode, 0)
+        # An attach ends too, and hands nothing over once the shim goes on.
+        ran = docker("attach", "--no-stdin", "hangs", check=False, timeout=60)
+        self.assertNotEqual(ran.returncode, 0)
+        os.kill(self.shim, signal.SIGCONT)
+        self.assertEqual(docker("exec", "hangs", "echo", "hi").stdout, "hi\n")
+
+    def test_rm_force(self):
+        self.engine.docker("rm", "-f", "hangs", timeout=90)
+        self.assertFalse(os.path.exists(f"/proc/{self.shim}/exe"))
+        self.assertEqual(self.engine.docker("ps", "-a", "--format", "{{.Names}}").stdout, "works\n")
+
+
+if __name__ == "__main__":
+    unittest.main()
