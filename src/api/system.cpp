@@ -79,6 +79,11 @@ void describe(json::Fields& f, const AddressPool& s) {
     f("Size", s.size);
 }
 
+void describe(json::Fields& f, const DiscoveredDevice& s) {
+    f("Source", s.source);
+    f("ID", s.id);
+}
+
 void describe(json::Fields& f, const FirewallInfo& s) {
     f("Driver", s.driver);
     f("Info", s.info, json::kOmitEmpty);
@@ -143,6 +148,7 @@ void describe(json::Fields& f, const Info& s) {
     f("DefaultAddressPools", s.default_address_pools, json::kOmitEmpty);
     f("FirewallBackend", s.firewall_backend, json::kOmitEmpty);
     f("CDISpecDirs", s.cdi_spec_dirs);
+    f("DiscoveredDevices", s.discovered_devices, json::kOmitEmpty);
     f("Warnings", s.warnings, json::kNullIfEmpty);
 }
 

@@ -92,6 +92,11 @@ struct AddressPool {
     std::int32_t size = 0;
 };
 
+struct DiscoveredDevice {
+    std::string source;  // "cdi"
+    std::string id;
+};
+
 struct FirewallInfo {
     std::string driver;
     std::vector<Strings> info;
@@ -156,6 +161,7 @@ struct Info {
     std::vector<AddressPool> default_address_pools;
     std::optional<FirewallInfo> firewall_backend;
     Strings cdi_spec_dirs;
+    std::vector<DiscoveredDevice> discovered_devices;
     Strings warnings;
 };
 
@@ -198,6 +204,7 @@ void describe(json::Fields& f, const RuntimeInfo& s);
 void describe(json::Fields& f, const SwarmInfo& s);
 void describe(json::Fields& f, const Commit& s);
 void describe(json::Fields& f, const AddressPool& s);
+void describe(json::Fields& f, const DiscoveredDevice& s);
 void describe(json::Fields& f, const FirewallInfo& s);
 void describe(json::Fields& f, const Info& s);
 void describe(json::Fields& f, const BuildCacheRecord& s);

@@ -94,6 +94,9 @@ constexpr Option kOptions[] = {
     {"bridge", "bridge", 'b', Kind::Text, "string",
      "Bridge of the default network; 'none' disables it (default \"coffer0\")",
      &set_text<&Config::bridge>},
+    {"cdi-spec-dir", "cdi-spec-dirs", 0, Kind::List, "list",
+     "Folders of CDI specifications (default \"/etc/cdi\" and \"/var/run/cdi\")",
+     &add_to<&Config::cdi_spec_dirs>},
     {"config-file", "", 0, Kind::Text, "string",
      "Configuration file (default \"/etc/coffer/daemon.json\")", &set_text<&Config::config_file>},
     {"data-root", "data-root", 0, Kind::Text, "string",
@@ -112,6 +115,8 @@ constexpr Option kOptions[] = {
      "Sockets to listen on: unix://PATH, tcp://HOST:PORT or fd:// (default "
      "unix:///run/coffer.sock)",
      &add_host},
+    {"init", "init", 0, Kind::Switch, "",
+     "Run coffer-init as process 1 of containers that do not say", &set_switch<&Config::init>},
     {"insecure-registry", "insecure-registries", 0, Kind::List, "list",
      "Registries that may be reached without verified TLS: HOST[:PORT] or a CIDR block",
      &add_to<&Config::insecure_registries>},

@@ -31,6 +31,8 @@ struct Config {
     std::string security_level = "standard";
     std::string log_driver = "json-file";
     std::map<std::string, std::string> log_opts;
+    std::vector<std::string> cdi_spec_dirs;  // empty: /etc/cdi and /var/run/cdi
+    bool init = false;
     bool live_restore = true;
     bool debug = false;
     bool tls = false;

@@ -89,6 +89,9 @@ Result<engine::EngineOptions> engine_options(const Config& config) {
     options.level = config.security();
     options.log_driver = config.log_driver;
     options.log_options = config.log_opts;
+    options.cdi_folders = config.cdi_spec_dirs;
+    if (options.cdi_folders.empty()) options.cdi_folders = {"/etc/cdi", "/var/run/cdi"};
+    options.init = config.init;
     options.live_restore = config.live_restore;
     return options;
 }

@@ -54,6 +54,7 @@ void describe(json::Fields& f, const Record& s) {
     f("Networks", s.networks);
     f("Mounts", s.mounts);
     f("Level", s.level);
+    f("QuotaProject", s.quota_project);
     f("Status", s.status);
     f("Pid", s.pid);
     f("ExitCode", s.exit_code);

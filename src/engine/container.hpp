@@ -60,7 +60,8 @@ struct Record {
     api::HostConfig host_config;
     std::map<std::string, api::EndpointSettings> networks;  // as asked for, by network name
     std::vector<MountRecord> mounts;
-    std::string level;  // security level
+    std::string level;                // security level
+    std::uint32_t quota_project = 0;  // of its writable layer; 0: it may grow
 
     std::string status = "created";
     int pid = 0;

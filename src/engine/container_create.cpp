@@ -58,24 +58,28 @@ void merge_image(const oci::RunConfig& image, api::ContainerConfig& config) {
     merge_health(image, config);
 }
 
-Failure not_yet(std::string_view option) {
-    return fail(Code::NotImplemented, "{} is not supported yet", option);
-}
-
-// Options of later versions are refused by name, never ignored.
+// What is not done is refused by name, never ignored.
 Result<void> refuse_unsupported(const api::HostConfig& host) {
     if (host.runtime != "" && host.runtime != "coffer" && host.runtime != "runc") {
         return fail(Code::InvalidArgument, "unknown or invalid runtime name: {}", host.runtime);
     }
-    if (!host.storage_opt.empty()) return not_yet("--storage-opt");
-    if (!host.resources.device_requests.empty()) return not_yet("device requests (--gpus)");
+    if (host.isolation != "" && host.isolation != "default") {
+        return fail(Code::InvalidArgument, "invalid isolation '{}' on linux", host.isolation);
+    }
+    if (!host.cgroup.empty()) {
+        return fail(Code::InvalidArgument, "Cgroup is not supported: use CgroupParent");
+    }
+    for (const auto& [option, value] : host.storage_opt) {
+        if (option != "size") return fail(Code::InvalidArgument, "Unknown option {}", option);
+    }
     return {};
 }
 
 // A caller who is not root gets nothing of the host that their own account does not have.
 Result<void> check_caller(const api::HostConfig& host, const Caller& caller) {
     if (caller.uid == 0) return {};
-    if (!host.resources.devices.empty() || !host.resources.device_cgroup_rules.empty()) {
+    if (!host.resources.devices.empty() || !host.resources.device_cgroup_rules.empty() ||
+        !host.resources.device_requests.empty()) {
         return fail(Code::Forbidden, "devices of the host need root: user {} may not use them",
                     caller.uid);
     }
@@ -314,6 +318,8 @@ Result<api::ContainerCreateResponse> Containers::create(const std::string& name,
     TRY(impl_->core.store.create_writable(record.id, record.chain_id));
     TRY(undo.add(
         [&] { ignore(impl_->core.store.remove_writable(record.id), "swept at the next start"); }));
+    TRY(undo.add([&] { impl_->clear_quota(record); }));
+    TRY(impl_->set_quota(record));
     TRY(impl_->core.store.database().run(
         "INSERT INTO containers (id, name, record) VALUES (?, ?, ?)",
         {record.id, record.name, json::encode(record)}, durability_of(record)));

@@ -7,6 +7,7 @@
 
 #include "base/log.hpp"
 #include "base/rollback.hpp"
+#include "engine/cdi.hpp"
 #include "engine/containers_impl.hpp"
 #include "engine/logging.hpp"
 #include "network/networks.hpp"
@@ -97,7 +98,12 @@ Result<void> Containers::Impl::run(const std::shared_ptr<Container>& container,
                                 record.id);
     inputs.image_layers = TRY(image_layers(record));
     inputs.host_network = record.host_config.network_mode == "host";
-    if (record.host_config.init.value_or(false)) inputs.init = core.settings.init_program;
+    if (record.host_config.init.value_or(core.settings.init)) {
+        inputs.init = core.settings.init_program;
+    }
+    const auto& device_requests = record.host_config.resources.device_requests;
+    const auto device_names = TRY(cdi_names(device_requests, core.settings.cdi_folders));
+    inputs.devices = TRY(cdi_edits(device_names, core.settings.cdi_folders));
     inputs.pid_mode = joined.pid_mode;
     inputs.ipc_mode = joined.ipc_mode;
     inputs.joins_ipc = bool(joined.ipcns);
@@ -159,6 +165,9 @@ Result<void> Containers::Impl::run(const std::shared_ptr<Container>& container,
     request.upper_dir = folder(record);
     request.user = record.config.user;
     request.groups = record.host_config.group_add;
+    for (const std::uint32_t gid : inputs.devices.additional_gids) {
+        request.groups.push_back(std::to_string(gid));
+    }
     request.log = TRY_CONTEXT(log_setup(core.settings, record, folder(record)),
                               "failed to create task for container");
     if (request.log.is_local) {

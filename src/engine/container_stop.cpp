@@ -182,6 +182,7 @@ Result<void> Containers::Impl::remove_claimed(Container::Claim& claim, RemoveVol
         locked->by_id.erase(record.id);
     }
     claim->set_removed();
+    clear_quota(record);
     const auto detached = core.store.detach_writable(record.id);
     core.volumes.release(record.id);
     for (const MountRecord& mount : record.mounts) {

@@ -32,8 +32,9 @@ struct Containers::Impl {
     mutable Sync<Table> table;
     // Compiled seccomp filters by rights, as sealed memfds that every start shares.
     Sync<std::map<std::string, std::shared_ptr<sys::Fd>>> filters;
-    std::atomic<bool> recovered = false;  // containers may be started
-    std::atomic<bool> stopping = false;   // all end, and none is started any more
+    std::atomic<std::uint32_t> last_project = 1U << 20U;  // of a quota; others have lower ones
+    std::atomic<bool> recovered = false;                  // containers may be started
+    std::atomic<bool> stopping = false;                   // all end, and none is started any more
     // Containers that are to start after the boot, until what they depend on is there.
     Sync<Dependencies> waiting;
     // Called on the reading thread for every end of an exec; set by Execs.
@@ -62,6 +63,11 @@ struct Containers::Impl {
                               const Caller& caller, std::vector<std::string>& warnings);
 
     Result<void> check_links(const Record& record) const;
+
+    // container_quota.cpp
+    // --storage-opt size, on a writable layer that nobody has written to.
+    Result<void> set_quota(Record& record);
+    void clear_quota(const Record& record) const;
 
     // container_modes.cpp
     // What a mode is once each "container:X" in turn is what X has.

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "security/profiles.hpp"
 
@@ -38,6 +39,8 @@ struct Settings {
     std::map<std::string, std::string> log_options;
     std::string log_program;   // coffer-logger
     std::string init_program;  // coffer-init
+    std::vector<std::string> cdi_folders;
+    bool init = false;         // for containers that do not say
     bool live_restore = true;  // for info
 };
 

@@ -24,6 +24,14 @@ Condition parse_condition(std::string_view text) {
 
 std::vector<Dependency> wanted_by(const Record& record, const Records& all) {
     std::vector<Dependency> wanted;
+    // Whose namespaces it shares.
+    const api::HostConfig& host = record.host_config;
+    constexpr std::string_view kContainer = "container:";
+    for (const std::string* mode : {&host.network_mode, &host.pid_mode, &host.ipc_mode}) {
+        if (mode->starts_with(kContainer)) {
+            wanted.push_back({mode->substr(kContainer.size()), Condition::Started});
+        }
+    }
     const std::string project = label(record, "project");
     if (project.empty()) return wanted;
     for (const std::string& entry : split(label(record, "depends_on"), ',')) {

@@ -1,6 +1,7 @@
 #pragma once
-// What docker-compose's labels say about the order in which containers start and stop:
-// com.docker.compose.project, .service and .depends_on ("db:service_healthy:false,cache"). Pure.
+// The order in which containers start and stop: after those whose namespaces they share, and as
+// docker-compose's labels say: com.docker.compose.project, .service and .depends_on
+// ("db:service_healthy:false,cache"). Pure.
 
 #include <map>
 #include <string>

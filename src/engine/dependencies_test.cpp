@@ -32,6 +32,15 @@ TEST(Dependencies, conditions_of_the_label) {
     EXPECT_EQ(wanted(all, "db"), "");
 }
 
+TEST(Dependencies, those_whose_namespaces_are_shared) {
+    const auto guest = service("guest", "cache", "shop");
+    guest->host_config.network_mode = "container:net";
+    guest->host_config.pid_mode = "container:web";
+    guest->host_config.ipc_mode = "shareable";
+    const auto all = dependencies_of({guest, service("cache", "")});
+    EXPECT_EQ(wanted(all, "guest"), "net:0 web:0 cache:0");
+}
+
 TEST(Dependencies, every_container_of_a_service_but_none_of_another_project_or_of_a_run) {
     const auto second = service("db", "");
     second->id = "db2";

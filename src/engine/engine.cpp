@@ -138,6 +138,8 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
                       .log_options = options.log_options,
                       .log_program = options.programs + "/coffer-logger",
                       .init_program = options.programs + "/coffer-init",
+                      .cdi_folders = options.cdi_folders,
+                      .init = options.init,
                       .live_restore = options.live_restore};
     impl->core.reset(new Core{std::move(settings), *impl->store, *impl->networks, *impl->sandboxes,
                               *impl->volumes, impl->events, *impl->images, *impl->shims,

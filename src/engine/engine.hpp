@@ -32,6 +32,9 @@ struct EngineOptions {
     security::Level level = security::Level::Standard;
     std::string log_driver = "json-file";
     std::map<std::string, std::string> log_options;
+    std::vector<std::string>
+        cdi_folders;           // of device specifications; a later one hides earlier ones
+    bool init = false;         // coffer-init for containers that do not say
     bool live_restore = true;  // as info shows it
 };
 

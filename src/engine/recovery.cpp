@@ -182,6 +182,8 @@ Result<void> Containers::recover() {
         auto container =
             std::make_shared<Container>(std::make_shared<const Record>(std::move(*record)));
         known.push_back(container->id());
+        impl_->last_project =
+            std::max(impl_->last_project.load(), container->record()->quota_project);
         for (const MountRecord& mount : container->record()->mounts)
             if (mount.type == "volume") core.volumes.hold(mount.name, container->id());
         if (container->record()->is_running()) were_up.push_back(container);

@@ -30,11 +30,17 @@ Result<void> apply_option(std::string_view option, Rights& rights) {
         rights.unmasked = true;
     } else if (key == "level") {
         // Applied before all others: it is the base they change.
-    } else if (key == "apparmor" || key == "label") {
-        if (value != "unconfined" && value != "disable") {
+    } else if (key == "apparmor") {
+        rights.apparmor_profile = value;
+    } else if (key == "label") {
+        if (value != "disable") {
             return fail(Code::InvalidArgument,
-                        "--security-opt {}: this kernel or engine has no {} support", option,
-                        key == "label" ? "SELinux" : "AppArmor");
+                        "--security-opt {}: this engine has no SELinux support", option);
+        }
+    } else if (key == "writable-cgroups") {
+        if (value != "false") {
+            return fail(Code::NotImplemented,
+                        "--security-opt {}: control groups are read-only in containers", option);
         }
     } else {
         return fail(Code::InvalidArgument, "invalid --security-opt 1: \"{}\"", option);

@@ -87,9 +87,11 @@ oci::Process build_process(const SpecInputs& in) {
     process.args.push_back(in.record.path);
     process.args.insert(process.args.end(), in.record.args.begin(), in.record.args.end());
     process.env = base_env(in.record, config.tty);
+    for (const std::string& entry : in.devices.env) set_env(process.env, entry);
     process.cwd = config.working_dir.empty() ? "/" : config.working_dir;
     process.capabilities = capability_sets(in.rights);
     process.no_new_privileges = in.rights.no_new_privileges;
+    process.apparmor_profile = in.rights.apparmor_profile;
     if (in.record.host_config.oom_score_adj != 0) {
         process.oom_score_adj = static_cast<std::int32_t>(in.record.host_config.oom_score_adj);
     }
@@ -165,6 +167,15 @@ std::vector<oci::Mount> build_mounts(const SpecInputs& in) {
     if (!in.init.empty()) {
         mounts.push_back(
             make_mount(kInit, "bind", in.init, {"bind", "private", "ro", "nosuid", "nodev"}));
+    }
+    for (const oci::CdiMount& mount : in.devices.mounts) {
+        // Nothing of the host's is writable through it for more than everybody.
+        std::vector<std::string> options = {"rbind", "rprivate", "nosuid", "nodev"};
+        for (const std::string& option : mount.options) {
+            if (option == "ro") options.emplace_back("rro");
+            if (option == "noexec") options.push_back(option);
+        }
+        mounts.push_back(make_mount(mount.container_path, "bind", mount.host_path, options));
     }
     std::vector<MountRecord> own = in.record.mounts;
     // Parents before what lies below them.
@@ -253,35 +264,48 @@ Result<oci::LinuxDeviceCgroup> parse_device_rule(const std::string& text) {
     return rule;
 }
 
-Result<void> add_devices(const api::Resources& host, oci::Linux& linux) {
+Result<void> add_device(const oci::CdiDeviceNode& device, oci::Linux& linux) {
+    const std::string& source = device.host_path.empty() ? device.path : device.host_path;
+    struct stat status {};
+    if (::stat(source.c_str(), &status) != 0) {
+        return fail_errno("error gathering device information while adding custom device \"{}\"",
+                          source);
+    }
+    if (!S_ISCHR(status.st_mode) && !S_ISBLK(status.st_mode)) {
+        return fail(Code::InvalidArgument,
+                    "error gathering device information while adding custom device \"{}\": not a "
+                    "device node",
+                    source);
+    }
+    oci::LinuxDevice node;
+    node.path = device.path;
+    node.type = S_ISCHR(status.st_mode) ? "c" : "b";
+    node.major = static_cast<std::int64_t>(major(status.st_rdev));
+    node.minor = static_cast<std::int64_t>(minor(status.st_rdev));
+    node.file_mode = device.file_mode.value_or(status.st_mode & 0777U);
+    node.uid = device.uid;
+    node.gid = device.gid;
+    linux.resources->devices.push_back(
+        {.allow = true,
+         .type = node.type,
+         .major = node.major,
+         .minor = node.minor,
+         .access = device.permissions.empty() ? "rwm" : device.permissions});
+    linux.devices.push_back(std::move(node));
+    return {};
+}
+
+Result<void> add_devices(const api::Resources& host, const oci::CdiEdits& edits,
+                         oci::Linux& linux) {
     for (const api::DeviceMapping& device : host.devices) {
-        struct stat status {};
-        if (::stat(device.path_on_host.c_str(), &status) != 0) {
-            return fail_errno(
-                "error gathering device information while adding custom device \"{}\"",
-                device.path_on_host);
-        }
-        if (!S_ISCHR(status.st_mode) && !S_ISBLK(status.st_mode)) {
-            return fail(Code::InvalidArgument,
-                        "error gathering device information while adding custom device \"{}\": not "
-                        "a device node",
-                        device.path_on_host);
-        }
-        oci::LinuxDevice node;
+        oci::CdiDeviceNode node;
         node.path =
             device.path_in_container.empty() ? device.path_on_host : device.path_in_container;
-        node.type = S_ISCHR(status.st_mode) ? "c" : "b";
-        node.major = static_cast<std::int64_t>(major(status.st_rdev));
-        node.minor = static_cast<std::int64_t>(minor(status.st_rdev));
-        node.file_mode = status.st_mode & 0777U;
-        linux.resources->devices.push_back(
-            {.allow = true,
-             .type = node.type,
-             .major = node.major,
-             .minor = node.minor,
-             .access = device.cgroup_permissions.empty() ? "rwm" : device.cgroup_permissions});
-        linux.devices.push_back(std::move(node));
+        node.host_path = device.path_on_host;
+        node.permissions = device.cgroup_permissions;
+        TRY(add_device(node, linux));
     }
+    for (const oci::CdiDeviceNode& node : edits.device_nodes) TRY(add_device(node, linux));
     for (const std::string& rule : host.device_cgroup_rules) {
         linux.resources->devices.push_back(TRY(parse_device_rule(rule)));
     }
@@ -316,7 +340,7 @@ Result<oci::Spec> build_spec(const SpecInputs& in) {
     linux.cgroups_path = in.cgroup_path;
     linux.namespaces = build_namespaces(in);
     linux.resources = TRY(build_resources(host.resources, profile, in.host_memory));
-    TRY(add_devices(host.resources, linux));
+    TRY(add_devices(host.resources, in.devices, linux));
     linux.rootfs_propagation = "private";
     if (!in.rights.unmasked) {
         linux.masked_paths = host.masked_paths.value_or(profile.masked_paths);
@@ -362,6 +386,7 @@ oci::Process build_exec_process(const ExecInputs& in) {
     // exec gets what the container has, never more (rule G21); --privileged cannot add to it.
     process.capabilities = capability_sets(in.rights);
     process.no_new_privileges = in.rights.no_new_privileges;
+    process.apparmor_profile = in.rights.apparmor_profile;
     process.rlimits = build_rlimits(in.record, in.rights);
     return process;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/container.hpp"
+#include "oci/cdi.hpp"
 #include "oci/runtime_spec.hpp"
 #include "security/profiles.hpp"
 
@@ -18,9 +19,10 @@ struct Rights {
     security::Level level = security::Level::Standard;
     std::vector<std::string> capabilities;
     bool no_new_privileges = true;
-    bool unmasked = false;        // systempaths=unconfined
-    bool no_seccomp = false;      // seccomp=unconfined
-    std::string seccomp_profile;  // JSON in docker's format; empty: the level's own
+    bool unmasked = false;         // systempaths=unconfined
+    bool no_seccomp = false;       // seccomp=unconfined
+    std::string apparmor_profile;  // empty: none
+    std::string seccomp_profile;   // JSON in docker's format; empty: the level's own
 };
 // Fails with docker's texts for unknown capabilities and options.
 Result<Rights> rights_of(const api::HostConfig& host, security::Level engine_level);
@@ -37,6 +39,7 @@ struct SpecInputs {
     std::string init;        // coffer-init; empty: the program is process 1
     std::string netns_path;  // of another container; empty: a new or given one
     ImageLayers image_layers;
+    oci::CdiEdits devices;  // what devices by name need
     bool host_network = false;
     std::string pid_mode;  // real ones: of who is joined
     std::string ipc_mode;

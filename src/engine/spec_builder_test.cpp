@@ -46,8 +46,8 @@ TEST(Rights, security_options_are_known_or_refused) {
     EXPECT_FALSE(loose.no_new_privileges);
     EXPECT_TRUE(loose.no_seccomp);
     EXPECT_EQ(loose.level, security::Level::Compat);
-    for (const char* bad :
-         {"level=none", "no-new-privileges=maybe", "apparmor=profile", "whatever"}) {
+    for (const char* bad : {"level=none", "no-new-privileges=maybe", "label=type:x",
+                            "writable-cgroups=true", "whatever"}) {
         host.security_opt = {bad};
         EXPECT_FALSE(rights_of(host, security::Level::Standard)) << bad;
     }

@@ -5,6 +5,7 @@
 
 #include "base/hash.hpp"
 #include "base/time.hpp"
+#include "engine/cdi.hpp"
 #include "engine/containers.hpp"
 #include "engine/events.hpp"
 #include "engine/images.hpp"
@@ -121,9 +122,14 @@ Result<api::Info> System::info() const {
     info.server_version = COFFER_VERSION;
     info.runtimes["coffer"] = {};
     info.runtimes["coffer"].path = "coffer-shim";
+    info.runtimes["runc"].path = "coffer-shim";  // the name that clients ask for
     info.default_runtime = "coffer";
     info.live_restore_enabled = core_->settings.live_restore;
-    info.init_binary = "";
+    info.init_binary = "coffer-init";
+    info.cdi_spec_dirs = core_->settings.cdi_folders;
+    for (std::string& name : cdi_devices(core_->settings.cdi_folders)) {
+        info.discovered_devices.push_back({"cdi", std::move(name)});
+    }
     info.security_options = {
         "name=seccomp,profile=builtin", "name=userns", "name=cgroupns", "name=no-new-privileges",
         format("name=level,profile={}", security::name_of(core_->settings.level))};

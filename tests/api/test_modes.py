@@ -244,6 +244,8 @@ class HostIsForRoot(unittest.TestCase):
         engine.docker("run", "-d", "--name", "open", "--pid", "host", "--ipc", "host", "--network",
                       "host", "busybox", "sleep", "1000")
         self.assertTrue(self.ask({}).startswith("201"))
+        devices = [{"Driver": "cdi", "DeviceIDs": ["acme.com/a=b"]}]
+        self.assertRegex(self.ask({"HostConfig": {"DeviceRequests": devices}}), "^403 .*root")
         for field in ("PidMode", "IpcMode", "UTSMode", "CgroupnsMode", "NetworkMode"):
             self.assertRegex(self.ask({"HostConfig": {field: "host"}}), "^403 .*root", field)
         for field in ("PidMode", "IpcMode", "NetworkMode"):

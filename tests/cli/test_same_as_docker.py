@@ -79,7 +79,9 @@ CASES = """
 -p 80 -p 8080:80 -p 127.0.0.1:443:443/udp -p 9000-9002:7000-7002
 -p 7000-7010:80 -p [::1]:81:81 --expose 90 --expose 100-102/udp -P
 -p published=5,target=6,protocol=udp
---storage-opt size=10G
+--storage-opt size=10G --volume-driver local --isolation default
+--kernel-memory 5m
+--volume vol:/v:ro --user me --workdir /w --publish 1:2 --publish-all --tty --interactive
 --rm -q --pull never
 """.strip().splitlines()
 

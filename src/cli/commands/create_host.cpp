@@ -250,9 +250,6 @@ Result<void> set_resources(json::Value& host, const Values& flags) {
     host.set("Devices", std::move(devices));
     host.set("DeviceCgroupRules", string_array_or_null(flags.list("device-cgroup-rule")));
     host.set("DeviceRequests", requests.empty() ? json::Value() : json::Value(requests));
-    if (const auto kernel = flags.number("kernel-memory"); kernel != 0) {
-        host.set("KernelMemory", kernel);
-    }
     host.set("MemoryReservation", flags.number("memory-reservation"));
     host.set("MemorySwap", flags.number("memory-swap"));
     host.set("MemorySwappiness", flags.number("memory-swappiness"));

@@ -84,6 +84,19 @@ Result<json::Value> healthcheck(const Values& flags) {
     return out;
 }
 
+Result<void> refuse_other_systems(const Values& flags) {
+    std::vector<std::string> lines;
+    for (const char* flag : {"cpu-count", "cpu-percent", "io-maxbandwidth", "io-maxiops"}) {
+        if (!flags.given(flag)) continue;
+        lines.push_back(
+            format("\"--{}\" is only supported on a Docker daemon running on windows, but "
+                   "the Docker daemon is running on linux",
+                   flag));
+    }
+    if (lines.empty()) return {};
+    return fail(Code::InvalidArgument, "{}", join(lines, "\n"));
+}
+
 Result<json::Value> anonymous_volumes(const Values& flags) {
     json::Value out{json::Object{}};
     for (const std::string& volume : flags.list("volume")) {
@@ -159,6 +172,7 @@ Result<std::vector<std::string>> environment_of(const Values& flags) {
 
 Result<CreateRequest> build_create_request(const Values& flags,
                                            const std::vector<std::string>& args) {
+    TRY(refuse_other_systems(flags));
     const std::vector<std::string> attach = flags.list("attach");
     const auto attaches = [&](std::string_view stream) {
         return std::find(attach.begin(), attach.end(), stream) != attach.end();
