@@ -42,6 +42,13 @@ void describe(json::Fields& f, const MountRecord& s) {
     f("SquashGid", s.squash_gid);
 }
 
+void describe(json::Fields& f, const Replaced& s) {
+    f("Id", s.id);
+    f("Name", s.name);
+    f("WasUp", s.was_up);
+    f("Endpoints", s.endpoints);
+}
+
 void describe(json::Fields& f, const Record& s) {
     f("Id", s.id);
     f("Name", s.name);
@@ -71,6 +78,7 @@ void describe(json::Fields& f, const Record& s) {
     f("CgroupPath", s.cgroup_path);
     f("NetworkContainer", s.network_container);
     f("Endpoints", s.endpoints);
+    f("Replaces", s.replaces);
     f("Path", s.path);
     f("Args", s.args);
 }

@@ -49,6 +49,15 @@ struct MountRecord {
 };
 void describe(json::Fields& f, const MountRecord& s);
 
+// What a container takes the place of, until it has proved itself: see container_recreate.cpp.
+struct Replaced {
+    std::string id;
+    std::string name;  // which it had, and both shall have
+    bool was_up = false;
+    std::vector<std::string> endpoints;  // as in Record: the addresses and ports to keep
+};
+void describe(json::Fields& f, const Replaced& s);
+
 struct Record {
     std::string id;
     std::string name;  // without the slash
@@ -81,6 +90,8 @@ struct Record {
     std::string cgroup_path;
     std::string network_container;       // the id whose network namespace it shares
     std::vector<std::string> endpoints;  // network::encode()d
+
+    std::optional<Replaced> replaces;
 
     std::string path;  // what runs, for inspect
     std::vector<std::string> args;

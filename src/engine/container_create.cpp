@@ -263,21 +263,36 @@ Result<Record> Containers::Impl::new_record(const std::string& name,
 Result<api::ContainerCreateResponse> Containers::create(const std::string& name,
                                                         const api::ContainerCreateRequest& request,
                                                         const Caller& caller) {
-    std::string wanted = name.starts_with('/') ? name.substr(1) : name;
+    api::ContainerCreateResponse response;
+    response.id = TRY(impl_->create(name.starts_with('/') ? name.substr(1) : name, request, caller,
+                                    response.warnings, nullptr));
+    return response;
+}
+
+Result<std::string> Containers::Impl::create(const std::string& wanted,
+                                             const api::ContainerCreateRequest& request,
+                                             const Caller& caller,
+                                             std::vector<std::string>& warnings,
+                                             const std::shared_ptr<const Record>& replaced) {
     if (!wanted.empty() && !is_valid_name(wanted)) {
         return fail(Code::InvalidArgument,
                     "Invalid container name ({}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
                     wanted);
     }
-    api::ContainerCreateResponse response;
-    Record record = TRY(impl_->new_record(wanted, request, caller, response.warnings));
+    Record record = TRY(new_record(wanted, request, caller, warnings));
+    if (replaced) {
+        record.replaces = Replaced{.id = replaced->id,
+                                   .name = replaced->name,
+                                   .was_up = replaced->is_up(),
+                                   .endpoints = replaced->endpoints};
+    }
 
     Rollback undo;
     // The name is taken first: of two who want it, one gets it.
     for (int attempt = 0;; ++attempt) {
         if (wanted.empty()) record.name = make_up_name(attempt);
-        auto table = impl_->table.lock();
-        const auto [taken, added] = table->id_by_name.emplace(record.name, record.id);
+        auto locked = table.lock();
+        const auto [taken, added] = locked->id_by_name.emplace(record.name, record.id);
         if (added) break;
         if (wanted.empty() && attempt < 100) continue;
         return fail(
@@ -286,15 +301,15 @@ Result<api::ContainerCreateResponse> Containers::create(const std::string& name,
             "have to remove (or rename) that container to be able to reuse that name.",
             record.name, taken->second);
     }
-    TRY(undo.add([&] { impl_->table.lock()->id_by_name.erase(record.name); }));
+    TRY(undo.add([&] { table.lock()->id_by_name.erase(record.name); }));
 
-    volume::Volumes& volumes = impl_->core.volumes;
+    volume::Volumes& volumes = core.volumes;
     TRY(undo.add([&] { volumes.release(record.id); }));
     const GetVolume get_volume = [&](const std::string& volume,
                                      const auto& labels) -> Result<VolumeRef> {
         const auto [made, is_new] = TRY(volumes.create(volume, labels, record.id));
         if (is_new) {
-            impl_->core.events.publish(volume_event("create", made.name));
+            core.events.publish(volume_event("create", made.name));
             TRY(undo.add([&volumes, &record, name = made.name] {
                 volumes.release(record.id);
                 ignore(volumes.remove(name), "an unused volume stays, and is shown");
@@ -303,33 +318,37 @@ Result<api::ContainerCreateResponse> Containers::create(const std::string& name,
         return VolumeRef{made.name, made.path};
     };
     const FindImage find_image = [&](const std::string& image) -> Result<ImageRef> {
-        ImageForContainer found = TRY(impl_->core.images.resolve(image));
+        ImageForContainer found = TRY(core.images.resolve(image));
         return ImageRef{std::move(found.id), std::move(found.chain_id)};
     };
     std::vector<MountRecord> inherited;
     for (const std::string& source : record.host_config.volumes_from) {
         const std::string other = source.substr(0, source.find(':'));
-        const auto theirs = TRY(impl_->find(other))->record();
+        const auto theirs = TRY(find(other))->record();
         TRY(inherit_mounts(theirs->mounts, source, caller, inherited));
+    }
+    for (const MountRecord& mount : replaced ? replaced->mounts : std::vector<MountRecord>()) {
+        if (mount.type != "volume") continue;
+        const auto volume = volumes.find(mount.name);
+        if (volume && volume->anonymous) inherited.push_back(mount);
     }
     record.mounts = TRY(collect_mounts(record.config, record.host_config, inherited, caller,
                                        find_image, get_volume));
 
-    TRY(impl_->core.store.create_writable(record.id, record.chain_id));
+    TRY(core.store.create_writable(record.id, record.chain_id));
     TRY(undo.add(
-        [&] { ignore(impl_->core.store.remove_writable(record.id), "swept at the next start"); }));
-    TRY(undo.add([&] { impl_->clear_quota(record); }));
-    TRY(impl_->set_quota(record));
-    TRY(impl_->core.store.database().run(
-        "INSERT INTO containers (id, name, record) VALUES (?, ?, ?)",
-        {record.id, record.name, json::encode(record)}, durability_of(record)));
-    impl_->table.lock()->by_id.emplace(
+        [&] { ignore(core.store.remove_writable(record.id), "swept at the next start"); }));
+    TRY(undo.add([&] { clear_quota(record); }));
+    TRY(set_quota(record));
+    TRY(core.store.database().run("INSERT INTO containers (id, name, record) VALUES (?, ?, ?)",
+                                  {record.id, record.name, json::encode(record)},
+                                  durability_of(record)));
+    table.lock()->by_id.emplace(
         record.id, std::make_shared<Container>(std::make_shared<const Record>(record)));
     undo.commit();
     volumes.claim(record.id);
-    impl_->publish_event(record, "create");
-    response.id = record.id;
-    return response;
+    publish_event(record, "create");
+    return record.id;
 }
 
 }  // namespace coffer::engine

@@ -19,6 +19,40 @@ namespace {
 
 using Endpoints = std::vector<network::Endpoint>;
 
+Endpoints decode_all(const std::vector<std::string>& texts) {
+    Endpoints endpoints;
+    for (const std::string& text : texts) {
+        if (auto endpoint = network::decode_endpoint(text))
+            endpoints.push_back(std::move(*endpoint));
+    }
+    return endpoints;
+}
+
+// Where the container that this one replaces was; empty when there is none.
+network::Endpoint kept_endpoint(const Record& record, const std::string& network) {
+    if (!record.replaces) return {};
+    for (const network::Endpoint& endpoint : decode_all(record.replaces->endpoints)) {
+        if (endpoint.network_name == network) return endpoint;
+    }
+    return {};
+}
+
+// A port that was any free one stays the same.
+void keep_ports(const Record& record, std::vector<network::PortRequest>& requests) {
+    if (!record.replaces) return;
+    for (network::PortRequest& request : requests) {
+        if (request.host_port_first != 0) continue;
+        for (const network::Endpoint& endpoint : decode_all(record.replaces->endpoints)) {
+            for (const network::PublishedPort& port : endpoint.ports) {
+                if (port.protocol == request.protocol &&
+                    port.container_port == request.container_port) {
+                    request.host_port_first = port.host_port;
+                }
+            }
+        }
+    }
+}
+
 Result<std::vector<network::PortRequest>> port_requests(const Record& record) {
     std::vector<network::PortRequest> requests;
     for (const auto& [port, bindings] : record.host_config.port_bindings) {
@@ -36,6 +70,7 @@ Result<std::vector<network::PortRequest>> port_requests(const Record& record) {
             requests.push_back(TRY(network::parse_container_port(port)));
         }
     }
+    keep_ports(record, requests);
     return requests;
 }
 
@@ -154,12 +189,7 @@ std::vector<std::string> encode_all(const std::vector<network::Endpoint>& endpoi
 }
 
 std::vector<network::Endpoint> endpoints_of(const Record& record) {
-    Endpoints endpoints;
-    for (const std::string& text : record.endpoints) {
-        if (auto endpoint = network::decode_endpoint(text))
-            endpoints.push_back(std::move(*endpoint));
-    }
-    return endpoints;
+    return decode_all(record.endpoints);
 }
 
 Result<void> check_endpoint(const network::Network& network,
@@ -207,13 +237,15 @@ Result<network::Endpoint> Containers::Impl::connect_one(const Record& record,
                                                         const std::string& name,
                                                         const std::string& ifname, int netns) {
     const api::EndpointSettings& settings = record.networks.at(name);
+    const network::Endpoint kept = kept_endpoint(record, name);
     network::ConnectOptions options;
     options.container_id = record.id;
     options.container_name = record.name;
     options.netns_fd = netns;
     options.ifname = ifname;
     if (settings.ipam_config) options.ip = settings.ipam_config->ipv4_address;
-    options.mac = settings.mac_address;
+    if (options.ip.empty()) options.ip = kept.ip;
+    options.mac = settings.mac_address.empty() ? kept.mac : settings.mac_address;
     options.aliases = settings.aliases;
     options.hostname = record.config.hostname;
     std::vector<std::string> links = settings.links;

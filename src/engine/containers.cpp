@@ -198,7 +198,11 @@ Result<void> Containers::unpause(const std::string& name) {
 }
 
 Result<void> Containers::rename(const std::string& name, const std::string& new_name) {
-    const auto container = TRY(impl_->find(name));
+    return impl_->rename(TRY(impl_->find(name)), new_name);
+}
+
+Result<void> Containers::Impl::rename(const std::shared_ptr<Container>& container,
+                                      const std::string& new_name) {
     const std::string wanted = new_name.starts_with('/') ? new_name.substr(1) : new_name;
     if (wanted.empty()) {
         return fail(Code::InvalidArgument, "Neither old nor new names may be empty");
@@ -217,8 +221,8 @@ Result<void> Containers::rename(const std::string& name, const std::string& new_
                     "Renaming a container with the same name as its current name");
     }
     {
-        auto table = impl_->table.lock();
-        const auto [taken, added] = table->id_by_name.emplace(wanted, record.id);
+        auto locked = table.lock();
+        const auto [taken, added] = locked->id_by_name.emplace(wanted, record.id);
         if (!added) {
             return fail(Code::Conflict,
                         "Error when allocating new name: Conflict. The container name \"/{}\" is "
@@ -235,14 +239,14 @@ Result<void> Containers::rename(const std::string& name, const std::string& new_
         text = network::encode(*endpoint);
     }
     const auto saved =
-        impl_->core.store.database().run("UPDATE containers SET name = ?, record = ? WHERE id = ?",
-                                         {wanted, json::encode(record), record.id});
-    auto table = impl_->table.lock();
-    table->id_by_name.erase(saved ? old_name : wanted);
+        core.store.database().run("UPDATE containers SET name = ?, record = ? WHERE id = ?",
+                                  {wanted, json::encode(record), record.id});
+    auto locked = table.lock();
+    locked->id_by_name.erase(saved ? old_name : wanted);
     if (!saved) return fail(saved.error());
     claim.publish(record);
-    impl_->core.networks.rename(record.id, wanted);
-    impl_->publish_event(record, "rename", {{"oldName", "/" + old_name}});
+    core.networks.rename(record.id, wanted);
+    publish_event(record, "rename", {{"oldName", "/" + old_name}});
     return {};
 }
 

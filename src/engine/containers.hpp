@@ -100,6 +100,13 @@ class Containers {
     Result<api::ContainerCreateResponse> create(const std::string& name,
                                                 const api::ContainerCreateRequest& request,
                                                 const Caller& caller);
+    // Another container in the place of this one: its name, its anonymous volumes and, where the
+    // request leaves them open, its addresses and ports. Should the new one not come up (turn
+    // healthy; without a health check: run for some seconds), or the engine end before that, the
+    // old one is put back. `seconds`: 0 is the health check's own time, or five seconds.
+    Result<api::ContainerCreateResponse> recreate(const std::string& name,
+                                                  const api::ContainerCreateRequest& request,
+                                                  int seconds, const Caller& caller);
     Result<std::vector<api::ContainerSummary>> list(const ListOptions& options) const;
     Result<api::ContainerInspect> inspect(const std::string& name, bool with_size) const;
     // NotModified when it runs already. Error codes of the program: see ExitCode in shim/protocol.

@@ -58,16 +58,33 @@ struct Containers::Impl {
     std::string folder(const Record& record) const;  // <data-root>/containers/<id>
     std::string bundle(const Record& record) const;  // <exec-root>/containers/<id>
 
+    Result<void> rename(const std::shared_ptr<Container>& container, const std::string& new_name);
+
     // container_create.cpp
     Result<Record> new_record(const std::string& name, const api::ContainerCreateRequest& request,
                               const Caller& caller, std::vector<std::string>& warnings);
 
+    // Makes one of that name; an empty one is made up. Gives its id.
+    Result<std::string> create(const std::string& wanted,
+                               const api::ContainerCreateRequest& request, const Caller& caller,
+                               std::vector<std::string>& warnings,
+                               const std::shared_ptr<const Record>& replaced);
     Result<void> check_links(const Record& record) const;
 
     // container_quota.cpp
     // --storage-opt size, on a writable layer that nobody has written to.
     Result<void> set_quota(Record& record);
     void clear_quota(const Record& record) const;
+
+    // container_recreate.cpp
+    Result<void> replace(const std::shared_ptr<Container>& old,
+                         const std::shared_ptr<Container>& next, std::chrono::seconds limit,
+                         const Caller& caller);
+    Result<void> await_up(const std::shared_ptr<Container>& container, std::chrono::seconds limit);
+    void put_back(const std::shared_ptr<Container>& next);
+    Result<void> finish_replacement(const std::shared_ptr<Container>& next);
+    // Of an engine that ended in the middle.
+    void settle_replacements();
 
     // container_modes.cpp
     // What a mode is once each "container:X" in turn is what X has.

@@ -207,6 +207,7 @@ Result<void> Containers::recover() {
     TRY(core.store.sweep_containers(known));
     core.volumes.sweep();
     impl_->recovered = true;
+    impl_->settle_replacements();
     impl_->start_at_boot();
     return {};
 }

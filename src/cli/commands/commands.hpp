@@ -51,8 +51,9 @@ extern const Command kLoad;
 extern const Command kSave;
 extern const Command kImport;
 extern const Command kImage;
-// update.cpp
+// update.cpp, recreate.cpp
 extern const Command kUpdate;
+extern const Command kRecreate;
 // network.cpp
 extern const Command kNetwork;
 // volume.cpp

@@ -450,7 +450,7 @@ constinit const Command kContainerInspect{
     .completes = Completes::Containers,
 };
 
-static constinit const std::array<const Command*, 25> kContainerCommands = {&kAttach,
+static constinit const std::array<const Command*, 26> kContainerCommands = {&kAttach,
                                                                             &kCommit,
                                                                             &kContainerInspect,
                                                                             &kContainerLs,
@@ -473,6 +473,7 @@ static constinit const std::array<const Command*, 25> kContainerCommands = {&kAt
                                                                             &kStop,
                                                                             &kTop,
                                                                             &kUnpause,
+                                                                            &kRecreate,
                                                                             &kUpdate,
                                                                             &kWait};
 constinit const Command kContainer{

@@ -441,14 +441,18 @@ CreateOptions create_options(const json::Value& container, const json::Value& im
     return Reader(container, image).read();
 }
 
-Result<Values> to_values(const std::vector<CreateOption>& options) {
-    const FlagTable table{kCreateFlags};
-    Values values(table);
+Result<void> add_options(Values& values, const std::vector<CreateOption>& options) {
     for (const CreateOption& option : options) {
-        const Flag* flag = table.find(option.flag);
+        const Flag* flag = FlagTable{kCreateFlags}.find(option.flag);
         if (flag == nullptr) return fail(Code::Internal, "no option --{}", option.flag);
-        TRY_CONTEXT(values.add(*flag, option.value), "--{}", option.flag);
+        TRY(values.add(*flag, option.value));
     }
+    return {};
+}
+
+Result<Values> to_values(const std::vector<CreateOption>& options) {
+    Values values(FlagTable{kCreateFlags});
+    TRY(add_options(values, options));
     return values;
 }
 

@@ -30,7 +30,8 @@ CreateOptions create_options(const json::Value& container, const json::Value& im
 // Words as a shell reads them.
 std::string shell_line(const std::vector<std::string>& words);
 
-// As if they had been typed.
+// As if they had been typed: added to others, or alone.
+Result<void> add_options(Values& values, const std::vector<CreateOption>& options);
 Result<Values> to_values(const std::vector<CreateOption>& options);
 
 }  // namespace coffer::cli

@@ -14,6 +14,7 @@ using http::Method;
 
 Result<http::Reply> list(Context&, const Request&);
 Result<http::Reply> create(Context&, const Request&);
+Result<http::Reply> recreate(Context&, const Request&);
 Result<http::Reply> inspect(Context&, const Request&);
 Result<http::Reply> start(Context&, const Request&);
 Result<http::Reply> stop(Context&, const Request&);
@@ -44,6 +45,7 @@ constexpr Route kRoutes[] = {
     {Method::Post, "/containers/{id}/update", &update},
     {Method::Post, "/containers/{id}/resize", &resize},
     {Method::Delete, "/containers/{id}", &remove},
+    {Method::Post, "/coffer/containers/{id}/recreate", &recreate},
 };
 
 // `signal` and `t` of stop and restart; the signal was ignored before 1.42.
@@ -82,6 +84,14 @@ Result<http::Reply> create(Context& context, const Request& request) {
     const auto body = TRY(request.body<api::ContainerCreateRequest>());
     return json_reply(
         TRY(context.containers.create(request.text("name"), body, caller_of(request))), 201);
+}
+
+Result<http::Reply> recreate(Context& context, const Request& request) {
+    const auto body = TRY(request.body<api::ContainerCreateRequest>());
+    const auto seconds = std::clamp<std::int64_t>(TRY(request.number("t", 0)), 0, 1 << 20);
+    return json_reply(TRY(context.containers.recreate(
+                          request.name(), body, static_cast<int>(seconds), caller_of(request))),
+                      201);
 }
 
 Result<http::Reply> inspect(Context& context, const Request& request) {
