@@ -10,6 +10,19 @@ void describe(json::Fields& f, const IdResponse& s) {
     f("Id", s.id);
 }
 
+void describe(json::Fields& f, const LoginRequest& s) {
+    f("username", s.username, json::kOmitEmpty);
+    f("password", s.password, json::kOmitEmpty);
+    f("serveraddress", s.server_address, json::kOmitEmpty);
+    f("identitytoken", s.identity_token, json::kOmitEmpty);
+    f("registrytoken", s.registry_token, json::kOmitEmpty);
+}
+
+void describe(json::Fields& f, const LoginResponse& s) {
+    f("Status", s.status);
+    f("IdentityToken", s.identity_token);
+}
+
 void describe(json::Fields& f, const VersionPlatform& s) {
     f("Name", s.name);
 }
@@ -107,6 +120,8 @@ void describe(json::Fields& f, const Info& s) {
     f("CPUSet", s.cpu_set);
     f("PidsLimit", s.pids_limit);
     f("IPv4Forwarding", s.ipv4_forwarding);
+    f("BridgeNfIptables", s.bridge_nf_iptables, json::kOmitEmpty);
+    f("BridgeNfIp6tables", s.bridge_nf_ip6tables, json::kOmitEmpty);
     f("Debug", s.debug);
     f("NFd", s.n_fd);
     f("OomKillDisable", s.oom_kill_disable);
@@ -166,11 +181,11 @@ void describe(json::Fields& f, const BuildCacheRecord& s) {
 }
 
 void describe(json::Fields& f, const DiskUsage& s) {
-    f("LayersSize", s.layers_size, json::kOmitEmpty);
-    f("Images", s.images, json::kOmitEmpty);
-    f("Containers", s.containers, json::kOmitEmpty);
-    f("Volumes", s.volumes, json::kOmitEmpty);
-    f("BuildCache", s.build_cache, json::kOmitEmpty);
+    f("LayersSize", s.layers_size);
+    f("Images", s.images);
+    f("Containers", s.containers);
+    f("Volumes", s.volumes);
+    f("BuildCache", s.build_cache);
 }
 
 void describe(json::Fields& f, const BuildCachePruneReport& s) {

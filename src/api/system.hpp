@@ -23,6 +23,19 @@ struct IdResponse {
     std::string id;
 };
 
+// Of POST /auth.
+struct LoginRequest {
+    std::string username;
+    std::string password;
+    std::string server_address;
+    std::string identity_token;
+    std::string registry_token;
+};
+struct LoginResponse {
+    std::string status;
+    std::string identity_token;
+};
+
 struct VersionPlatform {
     std::string name;
 };
@@ -120,6 +133,8 @@ struct Info {
     bool cpu_set = false;
     bool pids_limit = false;
     bool ipv4_forwarding = false;
+    std::optional<bool> bridge_nf_iptables;  // below 1.50: always false
+    std::optional<bool> bridge_nf_ip6tables;
     bool debug = false;
     std::int64_t n_fd = 0;
     bool oom_kill_disable = false;
@@ -178,9 +193,9 @@ struct BuildCacheRecord {
     std::int64_t usage_count = 0;
 };
 
-// Of GET /system/df; a list is absent when its type was not asked for.
+// Of GET /system/df; a list is null when its type was not asked for.
 struct DiskUsage {
-    std::optional<std::int64_t> layers_size;
+    std::int64_t layers_size = 0;
     std::optional<std::vector<ImageSummary>> images;
     std::optional<std::vector<ContainerSummary>> containers;
     std::optional<std::vector<Volume>> volumes;
@@ -194,6 +209,8 @@ struct BuildCachePruneReport {
 
 void describe(json::Fields& f, const ErrorResponse& s);
 void describe(json::Fields& f, const IdResponse& s);
+void describe(json::Fields& f, const LoginRequest& s);
+void describe(json::Fields& f, const LoginResponse& s);
 void describe(json::Fields& f, const VersionPlatform& s);
 void describe(json::Fields& f, const ComponentVersion& s);
 void describe(json::Fields& f, const Version& s);

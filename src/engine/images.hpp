@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "api/image.hpp"
+#include "api/system.hpp"
 #include "base/sync.hpp"
 #include "engine/filters.hpp"
 #include "oci/image_spec.hpp"
@@ -101,6 +102,8 @@ class Images {
                       const Cancel& cancel);
     Result<void> push(const PushOptions& options, const ImageProgress& progress,
                       const Cancel& cancel);
+    // Whether a registry takes the credentials; Unauthorized when not.
+    Result<api::LoginResponse> log_in(const api::LoginRequest& login, const Cancel& cancel) const;
     // A docker-archive or OCI layout, plain or compressed. `quiet` leaves out the progress bars.
     enum class LoadOutput { Verbose, Quiet };
     Result<void> load(const ReadBytes& body, LoadOutput output, const ImageProgress& progress,
@@ -126,6 +129,7 @@ class Images {
     // "No such image: x:latest" (NotFound) when there is none.
     Result<ImageForContainer> resolve(const std::string& name) const;
     std::size_t count() const;
+    const registry::Config& registries() const;
 
     struct Impl;
 

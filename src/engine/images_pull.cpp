@@ -80,6 +80,28 @@ registry::ClientOptions Images::Impl::client_options(const oci::Reference& refer
             .limits = {}};
 }
 
+const registry::Config& Images::registries() const {
+    return impl_->registry;
+}
+
+Result<api::LoginResponse> Images::log_in(const api::LoginRequest& login,
+                                          const Cancel& cancel) const {
+    // "https://index.docker.io/v1/", "http://host:5000", "host": what counts is the host.
+    std::string_view host = login.server_address;
+    if (const auto scheme = host.find("://"); scheme != std::string_view::npos)
+        host.remove_prefix(scheme + 3);
+    host = host.substr(0, host.find('/'));
+    if (host.empty() || host == "index.docker.io") host = "docker.io";
+    registry::Client client({.host = std::string(host),
+                             .credentials = {login.username, login.password, login.identity_token,
+                                             login.registry_token},
+                             .offline = registry::OfflineAccess::Yes,
+                             .config = impl_->registry,
+                             .limits = {}},
+                            cancel);
+    return api::LoginResponse{"Login Succeeded", TRY(client.log_in())};
+}
+
 Result<bool> Images::Impl::pull_one(const oci::Reference& reference, registry::Client& client,
                                     const oci::Platform& platform, bool platform_given,
                                     const ImageProgress& progress, const Cancel& cancel) {

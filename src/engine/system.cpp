@@ -3,7 +3,11 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdlib>
+
 #include "base/hash.hpp"
+#include "base/log.hpp"
 #include "base/time.hpp"
 #include "engine/cdi.hpp"
 #include "engine/containers.hpp"
@@ -46,6 +50,67 @@ std::string os_release(const std::string& key) {
         return std::string(value);
     }
     return "";
+}
+
+// Entries of a folder of /proc/self, without the one that reading it takes.
+std::int64_t count_own(const char* folder) {
+    const auto names = sys::list_dir(std::string("/proc/self/") + folder);
+    return names ? static_cast<std::int64_t>(names->size()) : 0;
+}
+
+// Whether groups may limit swap: v2 has the files wherever the kernel can swap.
+bool limits_swap(const sys::cgroup::Layout& cgroups) {
+    if (cgroups.version == 2) return cgroups.has("memory") && sys::exists("/proc/swaps");
+    return std::any_of(cgroups.v1.begin(), cgroups.v1.end(), [](const auto& hierarchy) {
+        return sys::exists(hierarchy.mount_point + "/memory.memsw.limit_in_bytes");
+    });
+}
+
+// A proxy of the environment, as libcurl takes it, without its password.
+std::string proxy(std::initializer_list<const char*> names) {
+    for (const char* name : names) {
+        // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing sets the environment
+        const char* value = std::getenv(name);
+        if (value == nullptr) continue;
+        std::string url = value;
+        const std::size_t at = url.rfind('@');
+        if (at == std::string::npos) return url;
+        const std::size_t scheme = url.find("://");
+        const std::size_t user = scheme == std::string::npos ? 0 : scheme + 3;
+        return url.replace(user, at - user, "xxxxx:xxxxx");
+    }
+    return "";
+}
+
+api::RegistryConfig registry_config(const registry::Config& config) {
+    api::RegistryConfig out;
+    out.insecure_registry_cidrs = {"::1/128", "127.0.0.0/8"};
+    out.index_configs["docker.io"] = {
+        .name = "docker.io", .mirrors = {}, .secure = true, .official = true};
+    for (const std::string& name : config.insecure_registries) {
+        if (name.find('/') != std::string::npos) {
+            out.insecure_registry_cidrs.push_back(name);
+        } else {
+            out.index_configs[name] = {.name = name, .mirrors = {}, .secure = false};
+        }
+    }
+    return out;
+}
+
+// docker's lines about what this machine cannot do.
+api::Strings warnings_of(const api::Info& info) {
+    api::Strings warnings;
+    for (const auto& [there, what] :
+         {std::pair{info.memory_limit, "No memory limit support"},
+          std::pair{info.swap_limit, "No swap limit support"},
+          std::pair{info.cpu_cfs_quota, "No cpu cfs quota support"},
+          std::pair{info.cpu_cfs_period, "No cpu cfs period support"},
+          std::pair{info.cpu_shares, "No cpu shares support"},
+          std::pair{info.cpu_set, "No cpuset support"},
+          std::pair{info.ipv4_forwarding, "IPv4 forwarding is disabled"}}) {
+        if (!there) warnings.push_back(std::string("WARNING: ") + what);
+    }
+    return warnings;
 }
 
 bool forwarding() {
@@ -96,7 +161,7 @@ Result<api::Info> System::info() const {
     info.plugins.network = {"bridge", "host", "null"};
     info.plugins.log = logs::driver_names();
     info.memory_limit = cgroups.has("memory");
-    info.swap_limit = cgroups.has("memory");
+    info.swap_limit = limits_swap(cgroups);
     info.cpu_cfs_period = cgroups.has("cpu");
     info.cpu_cfs_quota = cgroups.has("cpu");
     info.cpu_shares = cgroups.has("cpu");
@@ -105,6 +170,9 @@ Result<api::Info> System::info() const {
     info.oom_kill_disable = cgroups.version == 1;
     info.n_events_listener = static_cast<std::int64_t>(core_->events.listeners());
     info.ipv4_forwarding = forwarding();
+    info.debug = log::enabled(log::Level::Debug);
+    info.n_fd = count_own("fd");
+    info.n_goroutines = count_own("task");
     info.system_time = to_rfc3339(now());
     info.logging_driver = core_->settings.log_driver;
     info.cgroup_driver = "cgroupfs";
@@ -115,6 +183,10 @@ Result<api::Info> System::info() const {
     info.os_type = "linux";
     info.architecture = names.machine;
     info.index_server_address = "https://index.docker.io/v1/";
+    info.registry_config = registry_config(core_->images.registries());
+    info.http_proxy = proxy({"http_proxy"});
+    info.https_proxy = proxy({"https_proxy", "HTTPS_PROXY"});
+    info.no_proxy = proxy({"no_proxy", "NO_PROXY"});
     info.n_cpu = ::sysconf(_SC_NPROCESSORS_ONLN);
     info.mem_total = static_cast<std::int64_t>(sys::total_memory());
     info.docker_root_dir = core_->store.paths().root();
@@ -133,24 +205,36 @@ Result<api::Info> System::info() const {
     info.security_options = {
         "name=seccomp,profile=builtin", "name=userns", "name=cgroupns", "name=no-new-privileges",
         format("name=level,profile={}", security::name_of(core_->settings.level))};
+    info.firewall_backend = {.driver = "nftables", .info = {}};
+    info.warnings = warnings_of(info);
     return info;
 }
 
-Result<api::DiskUsage> System::disk_usage() const {
+Result<api::DiskUsage> System::disk_usage(const DiskUsageKinds& kinds) const {
     api::DiskUsage usage;
-    // All that images take: their layers, unpacked and as they were distributed, and their
-    // documents.
-    std::uint64_t images = 0;
-    for (const store::Layer& layer : TRY(core_->store.layers().list())) images += layer.size;
-    for (const std::string& blob : TRY(core_->store.content().list())) {
-        if (const auto size = core_->store.content().size(blob)) images += *size;
+    if (kinds.images || kinds.containers) {
+        usage.containers = TRY(
+            containers_->list({.all = true, .size = kinds.containers, .limit = 0, .filters = {}}));
     }
-    usage.layers_size = static_cast<std::int64_t>(images);
-    usage.images = TRY(core_->images.list({}));
-    usage.containers =
-        TRY(containers_->list({.all = true, .size = true, .limit = 0, .filters = {}}));
-    usage.volumes = volumes_with_usage(core_->volumes);
-    usage.build_cache.emplace();
+    if (kinds.images) {
+        // All that images take: their layers, unpacked and as they were distributed, and their
+        // documents.
+        std::uint64_t bytes = 0;
+        for (const store::Layer& layer : TRY(core_->store.layers().list())) bytes += layer.size;
+        for (const std::string& blob : TRY(core_->store.content().list())) {
+            if (const auto size = core_->store.content().size(blob)) bytes += *size;
+        }
+        usage.layers_size = static_cast<std::int64_t>(bytes);
+        usage.images = TRY(core_->images.list({.all = false, .shared_size = true, .filters = {}}));
+        for (api::ImageSummary& image : *usage.images) {
+            image.containers =
+                std::count_if(usage.containers->begin(), usage.containers->end(),
+                              [&](const auto& one) { return one.image_id == image.id; });
+        }
+    }
+    if (!kinds.containers) usage.containers.reset();
+    if (kinds.volumes) usage.volumes = volumes_with_usage(core_->volumes);
+    if (kinds.build_cache) usage.build_cache.emplace();
     return usage;
 }
 

@@ -15,13 +15,21 @@ class Containers;
 inline constexpr std::string_view kApiVersion = "1.50";
 inline constexpr std::string_view kMinApiVersion = "1.24";
 
+// Of which objects the disk usage is to be told.
+struct DiskUsageKinds {
+    bool containers = true;
+    bool images = true;
+    bool volumes = true;
+    bool build_cache = true;
+};
+
 class System {
   public:
     System(Core& core, Containers& containers) : core_(&core), containers_(&containers) {}
 
     api::Version version() const;
     Result<api::Info> info() const;
-    Result<api::DiskUsage> disk_usage() const;
+    Result<api::DiskUsage> disk_usage(const DiskUsageKinds& kinds) const;
     // What lies on disk and belongs to nothing; for `coffer system check`.
     Result<std::string> check() const;
 

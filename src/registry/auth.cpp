@@ -135,7 +135,7 @@ std::string url_encode(std::string_view text) {
 }
 
 std::string token_url(const Challenge& challenge, std::string_view scope,
-                      const Credentials& credentials) {
+                      const Credentials& credentials, OfflineAccess offline) {
     const auto param = [&](const std::string& name) {
         const auto found = challenge.params.find(name);
         return found == challenge.params.end() ? std::string() : found->second;
@@ -150,12 +150,18 @@ std::string token_url(const Challenge& challenge, std::string_view scope,
     add("service", param("service"));
     for (const std::string& one : split_fields(scope)) add("scope", one);
     add("account", credentials.username);
+    if (offline == OfflineAccess::Yes) {
+        add("offline_token", "true");
+        add("client_id", kClientId);
+    }
     return url;
 }
 
 Result<Token> parse_token(std::string_view body) {
     const auto document = TRY_CONTEXT(json::parse(body), "unable to decode token response");
-    Token token{text_of(document, "token")};
+    Token token;
+    token.text = text_of(document, "token");
+    token.refresh = text_of(document, "refresh_token");
     if (token.text.empty()) token.text = text_of(document, "access_token");
     if (token.text.empty())
         return fail(Code::Internal, "authorization server did not include a token in the response");

@@ -36,15 +36,18 @@ struct Challenge {
 std::vector<Challenge> parse_challenges(std::string_view header);
 
 // The address of a token request: the realm with service, each of the scopes (separated by blanks)
-// and (for a user) account added.
+// and (for a user) account added; with OfflineAccess::Yes it asks for an identity token too.
+enum class OfflineAccess { No, Yes };
 std::string token_url(const Challenge& challenge, std::string_view scope,
-                      const Credentials& credentials);
+                      const Credentials& credentials, OfflineAccess offline = OfflineAccess::No);
+inline constexpr std::string_view kClientId = "coffer";
 std::string url_encode(std::string_view text);
 
 // The answer of a token server.
 struct Token {
     std::string text;
     long expires_in_seconds = 60;
+    std::string refresh;  // an identity token, when one was asked for and is given
 };
 Result<Token> parse_token(std::string_view body);
 

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "base/text.hpp"
+#include "http/message.hpp"
 
 namespace coffer::registry {
 
@@ -47,6 +48,7 @@ struct Client::Impl {
         Scheme scheme = Scheme::Undecided;
         bool basic = false;
         std::map<std::string, CachedToken> tokens;  // by scope
+        std::string identity_token;                 // that a token server gave
         std::map<std::string, Policy> policies;     // by host
     };
     struct Call {
@@ -151,7 +153,7 @@ Result<Token> Client::Impl::fetch_token(const std::string& url, const Challenge&
         return fail(Code::Internal, "registry '{}' asks for a login at the unencrypted '{}'",
                     options.host, realm->second);
     const auto policy = TRY(policy_of(origin.host));
-    HttpRequest request{.url = token_url(challenge, scope, credentials),
+    HttpRequest request{.url = token_url(challenge, scope, credentials, options.offline),
                         .headers = {"Accept: application/json"},
                         .body = {},
                         .tls = policy.tls};
@@ -163,8 +165,8 @@ Result<Token> Client::Impl::fetch_token(const std::string& url, const Challenge&
         request.method = HttpMethod::Post;
         request.headers.emplace_back("Content-Type: application/x-www-form-urlencoded");
         std::string& form = request.body.emplace().text;
-        form = "grant_type=refresh_token&client_id=coffer&scope=" + url_encode(scope) +
-               "&refresh_token=" + url_encode(credentials.identity_token);
+        form = format("grant_type=refresh_token&client_id={}&scope=", kClientId) +
+               url_encode(scope) + "&refresh_token=" + url_encode(credentials.identity_token);
         if (service != challenge.params.end()) form += "&service=" + url_encode(service->second);
     } else if (!credentials.username.empty()) {
         request.headers.push_back("Authorization: " + basic_authorization(credentials));
@@ -173,7 +175,7 @@ Result<Token> Client::Impl::fetch_token(const std::string& url, const Challenge&
     const auto head = TRY(transport.perform(request, collect(body, kMaxErrorBody), cancels));
     if (head.status == 401 || head.status == 403)
         return fail(
-            Code::Unauthorized, "unauthorized: {}",
+            Code::Unauthorized, "Get \"{}\": unauthorized: {}", url,
             credentials.empty() ? "authentication required" : "incorrect username or password");
     if (head.status != 200) {
         Reply reply;
@@ -195,7 +197,9 @@ Result<void> Client::Impl::authenticate(const std::string& url, const std::strin
     if (const auto bearer = find("bearer"); bearer != challenges.end()) {
         auto token = TRY(fetch_token(url, *bearer, scope));
         const auto good_for = std::chrono::seconds(std::max(token.expires_in_seconds, 60L) - 5);
-        state.lock()->tokens[scope] = {std::move(token.text), Clock::now() + good_for};
+        auto locked = state.lock();
+        locked->tokens[scope] = {std::move(token.text), Clock::now() + good_for};
+        locked->identity_token = std::move(token.refresh);
         return {};
     }
     if (find("basic") == challenges.end())
@@ -295,6 +299,15 @@ Result<Reply> Client::send(const Ask& ask) {
             reply.location = TRY(resolve_url(call.url, location));
         return reply;
     }
+}
+
+Result<std::string> Client::log_in() {
+    const Reply reply = TRY(send({}));
+    if (reply.status != 200)
+        return fail(reply.status == 401 ? Code::Unauthorized : Code::Internal,
+                    "login attempt to {} failed with status: {} {}", reply.url, reply.status,
+                    http::reason(static_cast<int>(reply.status)));
+    return impl_->state.lock()->identity_token;
 }
 
 Result<Reply> Client::get(const std::string& repository, const std::string& path,

@@ -19,6 +19,7 @@ namespace coffer::registry {
 struct ClientOptions {
     std::string host;  // as in a reference: "docker.io", "registry.example:5000"
     Credentials credentials;
+    OfflineAccess offline = OfflineAccess::No;  // Yes for Client::log_in
     Config config;
     TransportLimits limits;
     std::chrono::milliseconds first_pause{250};  // before the second try; doubles each time
@@ -66,6 +67,9 @@ class Client {
     // Any status but 401-before-login, 429 and 5xx is an answer; those become one when the tries
     // are used up.
     Result<Reply> send(const Ask& ask);
+    // Whether the registry takes the credentials. Gives the identity token to use in their place
+    // from now on; empty when the registry has none.
+    Result<std::string> log_in();
     // GET /v2/<path> of `repository`.
     Result<Reply> get(const std::string& repository, const std::string& path,
                       const std::vector<std::string>& accept, std::size_t limit);

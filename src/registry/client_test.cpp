@@ -109,6 +109,37 @@ TEST(Client, basic_login_and_its_refusals) {
               "Get \"http://" + server.host() + "/v2/a/manifests/1\": no basic auth credentials");
     Client wrong(options_for(server, {"user", "wrong", "", ""}), cancel);
     EXPECT_EQ(MUST(wrong.get("a", "manifests/1", {}, 100)).status, 401);
+    EXPECT_EQ(MUST(Client(options_for(server, kUser), cancel).log_in()), "");
+    EXPECT_EQ(wrong.log_in().error().message, "login attempt to http://" + server.host() +
+                                                  "/v2/ failed with status: 401 Unauthorized");
+}
+
+TEST(Client, login_tells_whether_the_registry_takes_it) {
+    std::string host;
+    FakeServer server([&](const FakeRequest& request) {
+        if (request.line.starts_with("GET /token")) {
+            return request.header("Authorization") == "Basic dXNlcjpzZWNyZXQ="
+                       ? answer("200 OK", R"({"token":"abc","refresh_token":"for later"})")
+                       : answer("401 Unauthorized", "");
+        }
+        if (request.header("Authorization") == "Bearer abc") return answer("200 OK", "{}");
+        return answer("401 Unauthorized", "",
+                      "WWW-Authenticate: Bearer realm=\"http://" + host + "/token\"\r\n");
+    });
+    host = server.host();
+    const Cancel cancel;
+    ClientOptions options = options_for(server, kUser);
+    options.offline = OfflineAccess::Yes;
+    Client known(options, cancel);
+    EXPECT_EQ(MUST(known.log_in()), "for later");
+    EXPECT_EQ(server.requests()[1].line,
+              "GET /token?account=user&offline_token=true&client_id=coffer HTTP/1.1");
+    Client wrong(options_for(server, {"user", "wrong", "", ""}), cancel);
+    const auto refused = wrong.log_in();
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Code::Unauthorized);
+    EXPECT_EQ(refused.error().message,
+              "Get \"http://" + host + "/v2/\": unauthorized: incorrect username or password");
 }
 
 TEST(Client, redirect_to_another_host_carries_no_credentials) {

@@ -43,6 +43,16 @@ class DiskUsage(unittest.TestCase):
             self.assertEqual(one["UsageData"]["Size"], blocks_of(one["Mountpoint"]))
         return df
 
+    def test_only_what_is_asked_for(self):
+        everything = self.engine.json("GET", "/system/df")
+        self.assertEqual({kind for kind, value in everything.items() if value is None}, set())
+        asked = self.engine.json("GET", "/system/df?type=image&type=volume")
+        self.assertEqual(asked, {**everything, "Containers": None, "BuildCache": None})
+        asked = self.engine.json("GET", "/system/df?type=container")
+        self.assertEqual((asked["LayersSize"], asked["Images"]), (0, None))
+        self.assertEqual(self.engine.json("GET", "/v1.41/system/df?type=container"), everything)
+        self.assertEqual(self.engine.api("GET", "/system/df?type=nosuch")[0], 400)
+
     def test_images_containers_and_volumes(self):
         empty = self.usage()
         self.engine.docker("run", "-d", "--network", "none", "--name", "one", "-v", "data:/data",
@@ -55,8 +65,11 @@ class DiskUsage(unittest.TestCase):
         self.assertGreaterEqual(grown["Containers"][0]["SizeRw"], 700_000)
         self.assertLess(grown["Containers"][0]["SizeRw"], 1_400_000)  # the hard link is no copy
         self.assertEqual(grown["Volumes"][0]["UsageData"]["RefCount"], 1)
+        self.assertEqual(grown["Images"][0]["Containers"], 1)
+        self.assertEqual(grown["Images"][0]["SharedSize"], 0)
         self.engine.docker("commit", "one", "made:1")
         committed = self.usage()
+        self.assertGreater(committed["Images"][0]["SharedSize"], 0)  # of the one below
         self.assertGreater(committed["LayersSize"], grown["LayersSize"] + 1_400_000)
         self.engine.docker("rmi", "made:1")
         self.assertEqual(self.usage()["LayersSize"], empty["LayersSize"])

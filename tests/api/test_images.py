@@ -210,6 +210,17 @@ class Https(ImageTest):
         shutil.copy(self.registry.dir / "ca.crt", self.certs / "ca.crt")
         engine.docker("pull", self.name)
 
+    def test_login_is_checked(self):
+        shutil.copy(self.registry.dir / "ca.crt", self.certs / "ca.crt")
+        self.config.unlink()
+        login = ("login", "-u", "ann", "--password-stdin", self.registry.host)
+        refused = engine.docker(*login, input="wrong", check=False)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn(f"Error response from daemon: login attempt to https://{self.registry.host}"
+                      "/v2/ failed with status: 401 Unauthorized", refused.stderr)
+        self.assertIn("Login Succeeded", engine.docker(*login, input="secret").stdout)
+        engine.docker("pull", self.name)
+
     def test_without_login(self):
         shutil.copy(self.registry.dir / "ca.crt", self.certs / "ca.crt")
         self.config.unlink()

@@ -16,7 +16,7 @@ def setUpModule():
     engine = Engine()
     engine.import_busybox()
     engine.docker("run", "-d", "--name", "web", "busybox", "sleep", "1000")
-    engine.docker("create", "--name", "idle", "busybox", "true")
+    engine.docker("create", "--name", "idle", "-v", "data:/data", "busybox", "true")
 
 
 def tearDownModule():
@@ -31,6 +31,47 @@ def environment():
 def coffer(*args):
     return subprocess.run([BIN / "coffer", *args], env=environment(), capture_output=True,
                           text=True, timeout=60, stdin=subprocess.DEVNULL)
+
+
+class SystemTest(unittest.TestCase):
+    def same(self, *args):
+        """Ages of things grow between the two: theirs is what ours was just before or after."""
+        def matches():
+            before, theirs, after = coffer(*args), engine.docker(*args, check=False), coffer(*args)
+            self.seen = [(run.returncode, run.stdout, run.stderr)
+                         for run in (before, theirs, after)]
+            return self.seen[1] in (self.seen[0], self.seen[2])
+        for _ in range(5):
+            if matches():
+                return
+        self.assertEqual(*self.seen[:2])
+
+    def test_info_and_version(self):
+        """What they say of the engine, but for lines of docker's that end in nothing."""
+        def of_server(text):
+            lines = text[text.index("Server:"):].splitlines()
+            return [line for line in lines if line.strip() and not re.search(": +$", line)]
+        ours, theirs = coffer("info"), engine.docker("info")
+        own = [" Firewall Backend: nftables"]  # which docker's CLI does not show
+        self.assertEqual(of_server(ours.stdout), of_server(theirs.stdout) + own)
+        self.assertEqual(ours.stderr, theirs.stderr)
+        self.assertEqual(of_server(coffer("version").stdout),
+                         of_server(engine.docker("version").stdout))
+        for pattern in ("{{.ServerVersion}} {{.Driver}} {{json .Plugins}} {{.NCPU}}",
+                        "{{range .SecurityOptions}}{{.}};{{end}}{{.CgroupVersion}}"):
+            self.same("info", "--format", pattern)
+        self.same("version", "--format", "{{.Server.Version}} {{json .Server.Components}}")
+
+    def test_disk_usage(self):
+        self.same("system", "df")
+        self.same("system", "df", "-v")
+        self.same("system", "df", "--format", "json")
+        self.same("system", "df", "--format", "table {{.Type}}\t{{.Active}}")
+        self.same("system", "df", "-v", "--format", "json")
+        self.same("system", "df", "-v", "--format",
+                  "{{range .Images}}{{.ID}} {{.UniqueSize}} {{.Containers}}\n{{end}}"
+                  "{{range .Containers}}{{.Names}} {{.ID}} {{.Size}} {{.LocalVolumes}}\n{{end}}")
+        self.assertRegex(coffer("system", "df").stdout, r"Images +1 +1 .*\nContainers +2 +1 ")
 
 
 class StatsTest(unittest.TestCase):

@@ -64,6 +64,8 @@ extern const Command kInfo;
 extern const Command kEvents;
 extern const Command kInspect;
 extern const Command kSystem;
+// disk_usage.cpp
+extern const Command kSystemDf;
 // login.cpp
 extern const Command kLogin;
 extern const Command kLogout;

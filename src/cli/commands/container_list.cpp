@@ -7,6 +7,7 @@
 #include "cli/checks.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/commands/formats.hpp"
+#include "cli/commands/rows.hpp"
 #include "cli/output.hpp"
 #include "cli/units.hpp"
 #include "oci/reference.hpp"
@@ -153,7 +154,11 @@ std::string displayed_mounts(const json::Array& list, bool cut_down) {
     return join(names, ",");
 }
 
-Row row_of(const json::Value& item, bool cut_down) {
+}  // namespace
+
+const std::span<const Column> kContainerColumns = kColumns;
+
+Row container_row(const json::Value& item, bool cut_down) {
     const std::int64_t created = int_of(item, "Created");
     const std::string id = text_of(item, "Id");
     const std::string command = text_of(item, "Command");
@@ -195,6 +200,8 @@ Row row_of(const json::Value& item, bool cut_down) {
     return row;
 }
 
+namespace {
+
 Result<int> ps(Invocation& call) {
     const Values& flags = call.flags;
     std::string pattern = flags.text("format");
@@ -222,7 +229,7 @@ Result<int> ps(Invocation& call) {
     const json::Value reply = TRY(call.api.get("/containers/json", query));
     std::vector<Row> rows;
     for (const json::Value& item : array_of(reply, "")) {
-        rows.push_back(row_of(item, !flags.is_set("no-trunc")));
+        rows.push_back(container_row(item, !flags.is_set("no-trunc")));
     }
     const std::string table = std::string(kTable) + (size ? "\t{{.Size}}" : "");
     TRY(print_list({kColumns, table, "*formatter.ContainerContext"}, pattern,

@@ -6,6 +6,7 @@
 #include "cli/checks.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/commands/formats.hpp"
+#include "cli/commands/rows.hpp"
 #include "cli/output.hpp"
 #include "cli/units.hpp"
 #include "oci/reference.hpp"
@@ -199,6 +200,14 @@ Result<int> history(Invocation& call) {
 constexpr std::string_view kSpellings = "image ls, image list, images";
 
 }  // namespace
+
+const std::span<const Column> kImageColumns = kColumns;
+
+Row image_row(const json::Value& image, bool cut_down) {
+    Listed name = listed_names(image, false, false).front();
+    name.digest.clear();
+    return row_of(image, name, cut_down);
+}
 
 namespace commands {
 

@@ -30,9 +30,6 @@ constexpr std::array kInspectFlags = {
     toggle("size", 's', "Display total file sizes if the type is container"),
     text("type", 0, "Only inspect objects of the given type"),
 };
-constexpr std::array kDfFlags = {
-    text("format", 0, kListFormatHelp),
-};
 
 std::string_view machine() {
 #if defined(__x86_64__)
@@ -212,6 +209,7 @@ std::string info_text(const json::Value& info) {
     }
     if (!registries.empty()) text.add(" Insecure Registries:\n" + registries);
     text.flag(" Live Restore Enabled", "LiveRestoreEnabled");
+    text.text(" Firewall Backend", "FirewallBackend.Driver");
     return text.take() + "\n";
 }
 
@@ -349,77 +347,6 @@ Result<int> inspect(Invocation& call) {
         });
 }
 
-Result<int> df(Invocation& call) {
-    const json::Value usage = TRY(call.api.get("/system/df"));
-    constexpr std::array kColumns = {Column{"Type", "TYPE"}, Column{"TotalCount", "TOTAL"},
-                                     Column{"Active", "ACTIVE"}, Column{"Size", "SIZE"},
-                                     Column{"Reclaimable", "RECLAIMABLE"}};
-    std::vector<Row> rows;
-    const auto add = [&](std::string_view type, std::size_t count, std::size_t active,
-                         std::int64_t size, std::int64_t reclaimable) {
-        std::string free = human_size(static_cast<double>(reclaimable), 4);
-        if (size > 0) free += format(" ({}%)", reclaimable * 100 / size);
-        Row row;
-        row.fields = json::Object{{"Active", format("{}", active)},
-                                  {"Reclaimable", free},
-                                  {"Size", human_size(static_cast<double>(size), 4)},
-                                  {"TotalCount", format("{}", count)},
-                                  {"Type", type}};
-        rows.push_back(std::move(row));
-    };
-    std::size_t active = 0;
-    std::int64_t used = 0;
-    for (const json::Value& image : array_of(usage, "Images")) {
-        if (int_of(image, "Containers") <= 0) continue;
-        ++active;
-        used += int_of(image, "Size") - std::max<std::int64_t>(0, int_of(image, "SharedSize"));
-    }
-    const std::int64_t layers = int_of(usage, "LayersSize");
-    add("Images", array_of(usage, "Images").size(), active, layers,
-        std::max<std::int64_t>(0, layers - used));
-    active = 0;
-    std::int64_t size = 0;
-    std::int64_t stopped = 0;
-    for (const json::Value& container : array_of(usage, "Containers")) {
-        const std::string state = text_of(container, "State");
-        const bool running = state == "running" || state == "paused" || state == "restarting";
-        const std::int64_t bytes = int_of(container, "SizeRw");
-        size += bytes;
-        if (running) {
-            ++active;
-        } else {
-            stopped += bytes;
-        }
-    }
-    add("Containers", array_of(usage, "Containers").size(), active, size, stopped);
-    active = 0;
-    size = 0;
-    std::int64_t unused = 0;
-    for (const json::Value& volume : array_of(usage, "Volumes")) {
-        const std::int64_t bytes = std::max<std::int64_t>(0, int_of(volume, "UsageData.Size"));
-        size += bytes;
-        if (int_of(volume, "UsageData.RefCount") > 0) {
-            ++active;
-        } else {
-            unused += bytes;
-        }
-    }
-    add("Local Volumes", array_of(usage, "Volumes").size(), active, size, unused);
-    TRY(print_list(
-        {kColumns, "{{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}",
-         "*formatter.diskUsageContext"},
-        call.flags.text("format"), Quiet::No, rows));
-    return 0;
-}
-
-constexpr Command kDf{
-    .name = "df",
-    .arguments = "[OPTIONS]",
-    .summary = "Show disk usage",
-    .run = &df,
-    .flags = {kDfFlags},
-};
-
 }  // namespace
 
 namespace commands {
@@ -460,7 +387,8 @@ constinit const Command kInspect{
     .completes = Completes::Containers,
 };
 
-static constinit const std::array<const Command*, 3> kSystemCommands = {&kDf, &kEvents, &kInfo};
+static constinit const std::array<const Command*, 3> kSystemCommands = {&kSystemDf, &kEvents,
+                                                                        &kInfo};
 constinit const Command kSystem{
     .name = "system",
     .arguments = {},

@@ -7,6 +7,7 @@
 #include "cli/commands/create_request.hpp"
 #include "cli/commands/formats.hpp"
 #include "cli/commands/pruning.hpp"
+#include "cli/commands/rows.hpp"
 #include "cli/output.hpp"
 #include "cli/units.hpp"
 
@@ -65,8 +66,13 @@ Result<int> create(Invocation& call) {
     return 0;
 }
 
+}  // namespace
+
+const std::span<const Column> kVolumeColumns = kColumns;
+
 // What only a disk usage tells is "N/A" in a list, as with docker.
-Row row_of(const json::Value& volume) {
+Row volume_row(const json::Value& volume) {
+    const bool measured = volume.at_path("UsageData.Size") != nullptr;
     const json::Value* labels = volume.find("Labels");
     Row row;
     row.labels = labels != nullptr ? *labels : json::Value();
@@ -75,15 +81,18 @@ Row row_of(const json::Value& volume) {
         {"Driver", text_of(volume, "Driver")},
         {"Group", "N/A"},
         {"Labels", joined_labels(row.labels)},
-        {"Links", "N/A"},
+        {"Links", measured ? format("{}", int_of(volume, "UsageData.RefCount")) : "N/A"},
         {"Mountpoint", text_of(volume, "Mountpoint")},
         {"Name", text_of(volume, "Name")},
         {"Scope", text_of(volume, "Scope")},
-        {"Size", "N/A"},
+        {"Size",
+         measured ? human_size(static_cast<double>(int_of(volume, "UsageData.Size")), 4) : "N/A"},
         {"Status", "N/A"},
     };
     return row;
 }
+
+namespace {
 
 Result<int> ls(Invocation& call) {
     const Values& flags = call.flags;
@@ -91,7 +100,7 @@ Result<int> ls(Invocation& call) {
     add_filters(query, flags.list("filter"));
     const json::Value reply = TRY(call.api.get("/volumes", query));
     std::vector<Row> rows;
-    for (const json::Value& volume : array_of(reply, "Volumes")) rows.push_back(row_of(volume));
+    for (const json::Value& volume : array_of(reply, "Volumes")) rows.push_back(volume_row(volume));
     std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) {
         return text_of(a.fields, "Name") < text_of(b.fields, "Name");
     });

@@ -1,14 +1,12 @@
 #include "engine/system.hpp"
 
-#include <algorithm>
-#include <set>
-
 #include "api/event.hpp"
 #include "base/time.hpp"
 #include "daemon/reply.hpp"
 #include "daemon/routes/context.hpp"
 #include "daemon/routes/routes.hpp"
 #include "engine/events.hpp"
+#include "engine/images.hpp"
 
 namespace coffer::daemon {
 
@@ -42,33 +40,37 @@ Result<http::Reply> version(Context& context, const Request&) {
     return json_reply(context.system.version());
 }
 
-Result<http::Reply> info(Context& context, const Request&) {
-    return json_reply(TRY(context.system.info()));
+Result<http::Reply> info(Context& context, const Request& request) {
+    api::Info info = TRY(context.system.info());
+    if (request.before(1, 49)) info.firewall_backend.reset();
+    if (request.before(1, 50)) info.bridge_nf_iptables = info.bridge_nf_ip6tables = false;
+    return json_reply(info);
 }
 
-Result<http::Reply> check_login(Context&, const Request&) {
-    return fail(Code::NotImplemented, "login: this engine does not check credentials yet");
+Result<http::Reply> check_login(Context& context, const Request& request) {
+    const auto login = TRY(request.body<api::LoginRequest>());
+    return json_reply(TRY(context.images.log_in(login, request.hangup())));
 }
 
 Result<http::Reply> disk_usage(Context& context, const Request& request) {
-    static const std::set<std::string> kTypes{"container", "image", "volume", "build-cache"};
     const std::vector<std::string> wanted =
         request.before(1, 42) ? std::vector<std::string>() : request.http().query.all("type");
+    engine::DiskUsageKinds kinds;
+    if (!wanted.empty()) kinds = {false, false, false, false};
     for (const std::string& type : wanted) {
-        if (!kTypes.contains(type)) {
+        if (type == "container") {
+            kinds.containers = true;
+        } else if (type == "image") {
+            kinds.images = true;
+        } else if (type == "volume") {
+            kinds.volumes = true;
+        } else if (type == "build-cache") {
+            kinds.build_cache = true;
+        } else {
             return fail(Code::InvalidArgument, "unknown object type: {}", type);
         }
     }
-    api::DiskUsage usage = TRY(context.system.disk_usage());
-    const auto unwanted = [&](const char* type) {
-        return !wanted.empty() && std::find(wanted.begin(), wanted.end(), type) == wanted.end();
-    };
-    if (unwanted("container")) usage.containers.reset();
-    if (unwanted("image")) usage.images.reset();
-    if (unwanted("image")) usage.layers_size.reset();
-    if (unwanted("volume")) usage.volumes.reset();
-    if (unwanted("build-cache")) usage.build_cache.reset();
-    return json_reply(usage);
+    return json_reply(TRY(context.system.disk_usage(kinds)));
 }
 
 // `legacy` adds what clients below 1.52 read.
