@@ -18,6 +18,8 @@ constexpr std::size_t kPiece = 16 * 1024;
 constexpr timeval kSendLimit{30, 0};
 constexpr timeval kNoLimit{0, 0};
 
+// The client must have read the greeting: docker-py reads the head of a reply through a buffer and
+// the rest around it, and loses what arrives together with the head.
 Result<void> send_log(const Container& container, const logs::Place& place,
                       const AttachTicket& ticket, std::optional<Time> until, int connection) {
     logger::ReadOptions read;
@@ -31,6 +33,7 @@ Result<void> send_log(const Container& container, const logs::Place& place,
         if (sent) sent = sys::write_all(connection, std::exchange(pending, {}));
         return sent.has_value();
     };
+    sys::wait_until_read(connection);
     ::setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &kSendLimit, sizeof kSendLimit);
     auto done = logger::read(place, read, [&](const logger::Record& record) {
         if (framed) {
@@ -118,7 +121,9 @@ Result<void> Containers::attach(const AttachTicket& ticket, sys::Fd connection,
     // The client may rely on all output from the greeting on. The shim sends nothing before the
     // gate closes with its other end, at the end of this function.
     TRY(sys::write_all(socket, greeting));
-    return place ? send_log(*container, *place, ticket, attached, socket) : Result<void>();
+    if (place) return send_log(*container, *place, ticket, attached, socket);
+    sys::wait_until_read(socket);
+    return {};
 }
 
 }  // namespace coffer::engine

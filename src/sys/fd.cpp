@@ -1,13 +1,18 @@
 #include "sys/fd.hpp"
 
 #include <fcntl.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 namespace coffer::sys {
 
@@ -73,6 +78,18 @@ Result<void> write_all(int fd, std::string_view bytes) {
         bytes.remove_prefix(static_cast<std::size_t>(n));
     }
     return {};
+}
+
+void wait_until_read(int socket) {
+    constexpr std::chrono::microseconds kLongestPause = std::chrono::milliseconds(1);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+    std::chrono::microseconds pause(20);
+    int unread = 0;
+    while (::ioctl(socket, SIOCOUTQ, &unread) == 0 && unread > 0 &&
+           std::chrono::steady_clock::now() < end) {
+        std::this_thread::sleep_for(pause);
+        pause = std::min(pause * 2, kLongestPause);
+    }
 }
 
 Result<std::string> read_all(int fd, std::size_t limit) {

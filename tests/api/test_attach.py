@@ -168,6 +168,26 @@ class Hijacked(AttachTest):
             engine.docker("rm", "-f", "ct")
             self.start("sh", "-c", "i=0; while true; do i=$((i+1)); echo $i; done")
 
+    def test_nothing_arrives_together_with_the_head(self):
+        """docker-py reads the head through a buffer and the rest around it."""
+        self.start("sh", "-c", "while true; do echo line; done")
+        exec_id = engine.json("POST", "/containers/ct/exec", {
+            "AttachStdout": True, "Cmd": ["sh", "-c", "while true; do echo line; done"]})["Id"]
+        for path, body in [("containers/ct/attach?stream=1&stdout=1", b""),
+                           ("containers/ct/attach?logs=1&stream=1&stdout=1", b""),
+                           ("containers/ct/attach?logs=1&stdout=1", b""),
+                           (f"exec/{exec_id}/start", b"{}")]:
+            with self.subTest(path), socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(30)
+                client.connect(str(engine.socket))
+                client.sendall(f"POST /{path} HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\n"
+                               "Upgrade: tcp\r\nContent-Type: application/json\r\n"
+                               f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+                time.sleep(0.2)
+                head = client.recv(1 << 20)
+                self.assertTrue(head.endswith(b"\r\n\r\n"), head[:400])
+                self.assertIn(b"line\n", client.recv(1 << 20))
+
     def test_logs_alone_end(self):
         engine.docker("run", "--name", "ct", "--network", "none", "busybox", "sh", "-c",
                       "echo out; echo err >&2")

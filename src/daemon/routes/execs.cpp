@@ -37,6 +37,8 @@ void start_on(engine::Execs& execs, const std::string& id, const api::ExecStartR
               bool tty, http::Upgraded upgraded) {
     const auto copy = upgraded.fd.duplicate();
     if (!copy || !sys::write_all(upgraded.fd.get(), upgraded.greeting)) return;
+    // docker-py loses what arrives together with the head.
+    sys::wait_until_read(upgraded.fd.get());
     const auto started = execs.start(id, body, std::move(upgraded.fd), std::move(upgraded.early));
     if (started) return;
     LOG_DEBUG("exec {}: {}", id, started.error().message);
