@@ -11,8 +11,9 @@ if [ "${1:-}" = --test ]; then
     packages="$packages docker-registry skopeo runc podman debootstrap jq python3 gdb strace clang-16
 clang-format clang-tidy-16 libclang-rt-16-dev curl procps uidmap umoci util-linux openssl git
 groff-base zsh fish dbus systemd e2fsprogs crun iptables libdevmapper1.02.1 python3-jsonschema
-golang-github-opencontainers-specs-dev"
+golang-github-opencontainers-specs-dev docker-compose python3-docker"
     command -v docker >/dev/null || packages="$packages docker.io"
+    command -v npm >/dev/null || packages="$packages nodejs npm"
 fi
 
 installed=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' 2>/dev/null | sed -n 's/^ii  *//p')
@@ -34,16 +35,36 @@ unpack_engines() {
 }
 wants_engines() { [ "${1:-}" = --test ] && [ ! -x "$engines/usr/sbin/dockerd" ]; }
 
-[ -n "$missing" ] || wants_engines "$@" || exit 0
+# The clients of tests/clients that Debian has not: the versions and hashes of the lock file.
+lock=$(dirname "$0")/../tests/clients/node/package-lock.json
+clients=/var/cache/coffer-tests/node
+install_clients() {
+    local folder
+    mkdir -p "${clients%/*}"
+    folder=$(mktemp -d "$clients.XXXXXX")
+    cp "${lock%/*}"/package*.json "$folder"
+    if ! npm ci --prefix "$folder" --ignore-scripts --omit=optional --no-audit --no-fund; then
+        rm -rf "$folder"
+        echo "no dockerode for tests/clients: the registry of npm does not answer" >&2
+        return
+    fi
+    rm -rf "$clients"
+    chmod 755 "$folder"
+    mv "$folder" "$clients"
+}
+wants_clients() { [ "${1:-}" = --test ] && ! cmp -s "$lock" "$clients/package-lock.json"; }
 
-# No service may be started by being installed.
-if [ ! -e /usr/sbin/policy-rc.d ]; then
-    printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
-    chmod +x /usr/sbin/policy-rc.d
-    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+if [ -n "$missing" ] || wants_engines "$@"; then
+    # No service may be started by being installed.
+    if [ ! -e /usr/sbin/policy-rc.d ]; then
+        printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+        chmod +x /usr/sbin/policy-rc.d
+        trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+    fi
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -q
+    # shellcheck disable=SC2086
+    [ -z "$missing" ] || apt-get install -y -q --no-install-recommends $missing
+    if wants_engines "$@"; then unpack_engines; fi
 fi
-export DEBIAN_FRONTEND=noninteractive
-apt-get update -q
-# shellcheck disable=SC2086
-[ -z "$missing" ] || apt-get install -y -q --no-install-recommends $missing
-if wants_engines "$@"; then unpack_engines; fi
+if wants_clients "$@"; then install_clients; fi
