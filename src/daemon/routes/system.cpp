@@ -43,7 +43,10 @@ Result<http::Reply> version(Context& context, const Request&) {
 Result<http::Reply> info(Context& context, const Request& request) {
     api::Info info = TRY(context.system.info());
     if (request.before(1, 49)) info.firewall_backend.reset();
-    if (request.before(1, 50)) info.bridge_nf_iptables = info.bridge_nf_ip6tables = false;
+    if (request.before(1, 50)) {
+        info.bridge_nf_iptables = info.bridge_nf_ip6tables = false;
+        info.discovered_devices.clear();
+    }
     return json_reply(info);
 }
 
