@@ -203,7 +203,7 @@ def phases(work, oci, rounds):
     plain = work.bundle("plain", "/true")
     variants = {
         "": lambda: oci.run(plain),
-        "the sealed copy": lambda: oci.run(plain, sealed=True),
+        "a program out of reach": lambda: oci.run(plain, sealed=True),
         "the network namespace": lambda b=work.bundle("net", "/true", without_network): oci.run(b),
         "the system call filter": lambda b=work.bundle("bpf", "/true", without_seccomp): oci.run(b),
         "masked and read-only paths": lambda b=work.bundle("masks", "/true", without_masks): oci.run(b),

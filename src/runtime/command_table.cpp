@@ -81,6 +81,33 @@ constexpr std::array kExecFlags = {
     kNoSubreaper,
 };
 
+constexpr std::array kCriuFlags = {
+    word("dir", "image-path", "the folder of the images (default checkpoint)"),
+    word("dir", "work-path", "the folder of CRIU's log (default: that of the images)"),
+    toggle("tcp-established", 0, "with open TCP connections"),
+    toggle("ext-unix-sk", 0, "with unix sockets that lead out of the container"),
+    toggle("shell-job", 0, "with a terminal or session from outside"),
+    toggle("file-locks", 0, "with locks of files"),
+    toggle("link-remap", 0, "with open files that have no name any more"),
+    toggle("auto-dedup", 0, "take out of older images what newer ones have"),
+    word("mode", "manage-cgroups-mode", "soft, full, strict or ignore (default soft)"),
+    word("type", "empty-ns", "leave out what is in this namespace; only network"),
+    toggle("lazy-pages", 0, "refused"),
+    word("address", "page-server", "refused"),
+    word("label", "lsm-profile", "refused"),
+    word("label", "lsm-mount-context", "refused"),
+};
+constexpr std::span<const Flag> kCriuTable = kCriuFlags;
+constexpr std::array kCheckpointFlags = {
+    toggle("leave-running", 0, "the container goes on"),
+    toggle("pre-dump", 0, "only the memory, for a quicker checkpoint afterwards; it goes on"),
+    word("dir", "parent-path", "the images of a --pre-dump, relative to --image-path"),
+    word("fd", "status-fd", "CRIU writes a zero byte here when it is ready"),
+};
+constexpr std::array kRestoreFlags = {
+    kBundle, kConsoleSocket, kPidFile, kDetach, kNoSubreaper, toggle("no-pivot", 0, "refused"),
+};
+
 constexpr std::array kListFlags = {
     typed("form", text("format", 'f', "table or json (default table)")),
     toggle("quiet", 'q', "only the ids"),
@@ -136,8 +163,9 @@ constexpr std::string_view kOne = "CONTAINER";
 
 constexpr Row kRows[] = {
     {{.name = "checkpoint",
-      .arguments = kOne,
-      .summary = "not supported",
+      .arguments = "[OPTIONS] CONTAINER",
+      .summary = "save a running container to images on disk, by CRIU",
+      .flags = {kCheckpointFlags, &kCriuTable},
       .completes = Completes::Containers},
      checkpoint_command},
     {{.name = "completion",
@@ -194,7 +222,11 @@ constexpr Row kRows[] = {
       .flags = {kPsFlags},
       .completes = Completes::Containers},
      ps_command},
-    {{.name = "restore", .arguments = kOne, .summary = "not supported"}, restore_command},
+    {{.name = "restore",
+      .arguments = "[OPTIONS] CONTAINER",
+      .summary = "make a container of a bundle and the images of a checkpoint",
+      .flags = {kRestoreFlags, &kCriuTable}},
+     restore_command},
     {{.name = "resume",
       .arguments = kOne,
       .summary = "let a paused container run on",

@@ -31,20 +31,6 @@ Result<std::string> absolute(const std::string& path) {
     return std::string(real.data());
 }
 
-Result<ContainerRequest> make_request(const Args& args, const char* command) {
-    ContainerRequest request;
-    request.preserved_fds = TRY(preserved_fds(args));
-    request.environment = listen_environment();
-    request.no_pivot = args.has("no-pivot");
-    request.no_new_keyring = args.has("no-new-keyring");
-    request.id = TRY(one_id(args, command));
-    TRY(check_id(request.id));
-    request.bundle = TRY(absolute(args.get("bundle")));
-    request.pid_file = args.get("pid-file");
-    request.console_socket = args.get("console-socket");
-    return request;
-}
-
 // A terminal needs somebody who holds its other end.
 Result<void> check_console(const ContainerRequest& request, bool in_front) {
     const oci::Spec spec = TRY(load_spec(request.bundle));
@@ -205,11 +191,18 @@ Result<int> ps_command(const Containers& containers, const Args& args) {
     return 0;
 }
 
-Result<int> checkpoint_command(const Containers&, const Args&) {
-    return fail(Code::NotImplemented, "checkpoint is not supported: there is no use of CRIU");
-}
-Result<int> restore_command(const Containers&, const Args&) {
-    return fail(Code::NotImplemented, "restore is not supported: there is no use of CRIU");
+Result<ContainerRequest> make_request(const Args& args, const char* command) {
+    ContainerRequest request;
+    request.preserved_fds = TRY(preserved_fds(args));
+    request.environment = listen_environment();
+    request.no_pivot = args.has("no-pivot");
+    request.no_new_keyring = args.has("no-new-keyring");
+    request.id = TRY(one_id(args, command));
+    TRY(check_id(request.id));
+    request.bundle = TRY(absolute(args.get("bundle")));
+    request.pid_file = args.get("pid-file");
+    request.console_socket = args.get("console-socket");
+    return request;
 }
 
 Result<std::string> one_id(const Args& args, const char* command) {

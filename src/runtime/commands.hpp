@@ -9,6 +9,8 @@ namespace coffer::runtime {
 
 // The only word after the flags.
 Result<std::string> one_id(const Args& args, const char* command);
+// What create, run and restore have in common.
+Result<ContainerRequest> make_request(const Args& args, const char* command);
 // How many descriptors from 3 up are to be passed on: --preserve-fds beside $LISTEN_FDS. Each must
 // have been given to us.
 Result<unsigned> preserved_fds(const Args& args);

@@ -86,7 +86,7 @@ Result<int> features_command(const Containers&, const Args& args) {
                          "poststart", "poststop"})},
         {"mountOptions", names(mount_options())},
         {"linux", linux_part()},
-        {"annotations", Object{{"org.opencontainers.runc.checkpoint.enabled", "false"}}},
+        {"annotations", Object{{"org.opencontainers.runc.checkpoint.enabled", "true"}}},
     };
     fmt::print("{}\n", json::write(document, {.indent = 4}));
     return 0;

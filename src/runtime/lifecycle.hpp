@@ -18,6 +18,7 @@ struct Settings {
     CgroupManager cgroups = CgroupManager::Files;
     // Where we may not make control groups there are none, unless limits are asked for.
     bool rootless = false;
+    std::string criu = "criu";  // a path, or a name in $PATH
 };
 
 struct ContainerRequest {

@@ -11,8 +11,8 @@
 #include "base/time.hpp"
 #include "json/value.hpp"
 #include "runtime/command_table.hpp"
-#include "sys/memfd.hpp"
 #include "sys/namespace.hpp"
+#include "sys/own_program.hpp"
 
 namespace {
 
@@ -91,6 +91,7 @@ coffer::Result<coffer::runtime::Settings> settings_of(const Args& args) {
     if (settings.rootless && runtime_dir != nullptr && *runtime_dir != '\0') {
         settings.root = coffer::format("{}/coffer-oci", runtime_dir);
     }
+    if (args.has("criu")) settings.criu = args.get("criu");
     if (args.has("root")) settings.root = args.get("root");
     return settings;
 }
@@ -111,7 +112,6 @@ coffer::Result<int> run(const Args& args, char* const* argv) {
         coffer::runtime::print_help(kRoot, std::string(kRoot.name));
         return 0;
     }
-    if (args.has("criu")) return coffer::fail(Code::NotImplemented, "--criu is not supported");
     const coffer::command::Command* command = coffer::command::find_child(kRoot, args.rest[0]);
     if (command == nullptr) {
         return coffer::fail(Code::InvalidArgument, "no such command: '{}'", args.rest[0]);
@@ -122,7 +122,7 @@ coffer::Result<int> run(const Args& args, char* const* argv) {
         coffer::runtime::print_help(*command, coffer::format("{} {}", kRoot.name, command->name));
         return 0;
     }
-    if (makes_processes(command->name)) TRY(coffer::sys::run_from_sealed_copy(argv));
+    if (makes_processes(command->name)) TRY(coffer::sys::run_from_protected_program(argv));
     TRY(open_journal(args));
     LOG_DEBUG("command {}", command->name);
     // What is completed may have a --root of its own.

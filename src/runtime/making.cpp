@@ -123,10 +123,9 @@ Result<void> move_net_devices(const oci::Linux& linux, int pid) {
     return {};
 }
 
-Result<void> fill(const Containers& containers, const ContainerRequest& request, int listener_fd,
-                  Making& making) {
+Result<void> create_process(const Containers& containers, const ContainerRequest& request,
+                            int listener_fd, Making& making) {
     const oci::Spec& spec = making.spec;
-    State& state = making.state;
     CreateOptions options;
     options.id = request.id;
     options.bundle = request.bundle;
@@ -141,22 +140,9 @@ Result<void> fill(const Containers& containers, const ContainerRequest& request,
     if (spec.linux && spec.linux->seccomp) {
         options.seccomp_bpf = TRY(cached_filter(containers.filters(), *spec.linux->seccomp));
     }
-    TRY(make_cgroup(containers.settings(), making));
     if (making.cgroup) options.cgroup = &making.cgroup;
-    if (spec.linux && spec.linux->intel_rdt) {
-        TRY(make_resctrl_group(making));
-        options.task_files = state.resctrl.task_files();
-    }
+    if (spec.linux && spec.linux->intel_rdt) options.task_files = making.state.resctrl.task_files();
     making.created = TRY(runtime::create(spec, options));
-    making.holder.reset();
-    state.pid = making.created.pid;
-    state.pid_start_time = live_start_time(state.pid).value_or(0);
-    TRY(making.folder.save(state));
-    if (making.created.console && !request.console_socket.empty()) {
-        TRY(send_console(request.console_socket, making.created.console.get()));
-        making.created.console.reset();
-    }
-    if (!request.pid_file.empty()) TRY(write_pid_file(request.pid_file, state.pid));
     return {};
 }
 
@@ -201,8 +187,8 @@ Result<StateFolder> claim_folder(const Settings& settings, const std::string& id
     return StateFolder::create(settings.root, id);
 }
 
-Result<Making> make(const Containers& containers, const ContainerRequest& request, int listener_fd,
-                    StateFolder folder) {
+Result<Making> begin(const Containers& containers, const ContainerRequest& request,
+                     StateFolder folder) {
     auto spec = load_spec(request.bundle);
     auto checked = spec ? check_spec(*spec) : Result<void>(fail(spec.error()));
     if (checked) checked = folder.keep_config(request.bundle);
@@ -223,7 +209,30 @@ Result<Making> make(const Containers& containers, const ContainerRequest& reques
     }
     making.state = first_state(request, making.spec);
     TRY(making.folder.save(making.state));
-    TRY(fill(containers, request, listener_fd, making));
+    TRY(make_cgroup(containers.settings(), making));
+    if (making.spec.linux && making.spec.linux->intel_rdt) TRY(make_resctrl_group(making));
+    return making;
+}
+
+Result<void> take_in(const ContainerRequest& request, Making& making) {
+    State& state = making.state;
+    making.holder.reset();
+    state.pid = making.created.pid;
+    state.pid_start_time = live_start_time(state.pid).value_or(0);
+    TRY(making.folder.save(state));
+    if (making.created.console && !request.console_socket.empty()) {
+        TRY(send_console(request.console_socket, making.created.console.get()));
+        making.created.console.reset();
+    }
+    if (request.pid_file.empty()) return {};
+    return write_pid_file(request.pid_file, state.pid);
+}
+
+Result<Making> make(const Containers& containers, const ContainerRequest& request, int listener_fd,
+                    StateFolder folder) {
+    Making making = TRY(begin(containers, request, std::move(folder)));
+    TRY(create_process(containers, request, listener_fd, making));
+    TRY(take_in(request, making));
     return making;
 }
 

@@ -30,6 +30,11 @@ struct Making {
 
 // The folder of a new container; what a dead predecessor of the same id left is removed first.
 Result<StateFolder> claim_folder(const Settings& settings, const std::string& id);
+// Checked, with its state and its control group; without a process.
+Result<Making> begin(const Containers& containers, const ContainerRequest& request,
+                     StateFolder folder);
+// Its process is there, as `created`: its state, its terminal, its pid file.
+Result<void> take_in(const ContainerRequest& request, Making& making);
 // Everything but the start, on which `listener_fd` waits (CreateOptions::start_listener_fd).
 Result<Making> make(const Containers& containers, const ContainerRequest& request, int listener_fd,
                     StateFolder folder);

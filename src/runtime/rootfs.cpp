@@ -302,10 +302,10 @@ Result<void> place_devices(const RootfsRequest& request, const sys::RootedDir& r
     return {};
 }
 
-// What masked paths are covered with: nothing of the image, and nothing that the container could
-// write to.
-Result<std::string> place_masks() {
-    const Fd masks =
+}  // namespace
+
+Result<Fd> make_masks() {
+    Fd masks =
         TRY(m::create("tmpfs", {{"mode", "0755"}, {"size", "4k"}, {"nr_inodes", "8"}}, 0, "mask"));
     if (::mkdirat(masks.get(), "folder", 0555) != 0) return fail_errno("create mask");
     TRY(sys::open_at(masks.get(), "file", O_CREAT | O_EXCL | O_WRONLY, 0444));
@@ -313,10 +313,8 @@ Result<std::string> place_masks() {
                           {.set = m::kReadOnly | m::kNoSuid | m::kNoDev | m::kNoExec,
                            .propagation = Propagation::Private},
                           Depth::One));
-    return place_out_of_sight(masks);
+    return masks;
 }
-
-}  // namespace
 
 Result<void> remount(const sys::RootedDir& root, const MountPlan& plan) {
     const auto place = root.open(plan.destination, O_PATH);
@@ -411,7 +409,8 @@ Result<Fd> assemble(const RootfsRequest& request, SourceTrees& trees) {
         TRY(m::set_attributes(root.get(), {.set = m::kReadOnly}, Depth::One));
     }
     ids.reset();
-    trees.mask_folder = TRY(place_masks());
+    const Fd masks = TRY(make_masks());
+    trees.mask_folder = TRY(place_out_of_sight(masks));
     return root;
 }
 

@@ -42,8 +42,10 @@ Result<sys::Fd> make_plain_folder(const sys::RootedDir& root, const std::string&
 // Changes what is mounted at the plan's destination.
 Result<void> remount(const sys::RootedDir& root, const MountPlan& plan);
 
-// What paths are masked with, below SourceTrees::mask_folder: an empty file and an empty folder on
-// a read-only file system.
+// What masked paths are covered with, detached: nothing of the image, and nothing that the
+// container could write to.
+Result<sys::Fd> make_masks();
+// The empty file and the empty folder on it, below SourceTrees::mask_folder.
 inline constexpr const char* kMaskFile = "/file";
 inline constexpr const char* kMaskFolder = "/folder";
 

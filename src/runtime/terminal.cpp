@@ -88,12 +88,14 @@ Result<void> take_stdio_in_child(const sys::RootedDir& root, const Stdio& stdio)
     std::array<sys::Fd, 3> copies;
     const std::array<int, 3> sources = {stdio.in, stdio.out, stdio.err};
     for (std::size_t i = 0; i < 3; ++i) {
-        if (sources[i] < 0) {
-            copies[i] = TRY(root.open_no_links("/dev/null", O_RDWR | O_NOCTTY));
-            TRY(check_device(copies[i].get(), 1, 3, "/dev/null"));
+        if (sources[i] < 0 || check_device(sources[i], 1, 3, "/dev/null")) {
+            // The caller's leads to a mount of the host. A container may have none of its own.
+            auto own = root.open_no_links("/dev/null", O_RDWR | O_NOCTTY);
+            if (own) TRY(check_device(own->get(), 1, 3, "/dev/null"));
+            if (own || sources[i] < 0) copies[i] = TRY(std::move(own));
         }
         // Above 2, so that one dup2 cannot overwrite the source of the next.
-        const int source = sources[i] < 0 ? copies[i].get() : sources[i];
+        const int source = copies[i] ? copies[i].get() : sources[i];
         sys::Fd copy(::fcntl(source, F_DUPFD_CLOEXEC, 3));
         if (!copy) return fail_errno("duplicate descriptor {}", source);
         copies[i] = std::move(copy);

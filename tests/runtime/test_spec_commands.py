@@ -385,15 +385,6 @@ class Resources(SpecTest):
             self.assertEqual(json.loads(events.stdout.readline()), {"type": "oom", "id": "box"})
 
 
-class Checkpoints(SpecTest):
-    def test_are_refused_by_name(self):
-        self.detached()
-        for command in ("checkpoint", "restore"):
-            done = self.oci(command, "box")
-            self.assertEqual((done.returncode, done.stderr),
-                             (1, f"{command} is not supported: there is no use of CRIU\n"))
-
-
 class Features(SpecTest):
     def test_every_mount_option_is_taken(self):
         options = json.loads(self.oci("features", check=True).stdout)["mountOptions"]

@@ -1,4 +1,4 @@
-"""The systemd driver, against a systemd of its own on a bus of its own."""
+"""The systemd driver: against the machine's systemd, or else one of our own on a bus of its own."""
 import os
 import pathlib
 import signal
@@ -8,7 +8,21 @@ import unittest
 from spec_support import OCI, SpecTest, TIMEOUT
 
 
-class Systemd(SpecTest):
+def system_bus(*words):
+    return subprocess.run(["busctl", "--system", *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          text=True, timeout=TIMEOUT)
+
+
+MANAGER = ("org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager")
+
+
+def systemd_runs_here():
+    """The machine's, which answers on its bus although we are in namespaces of our own."""
+    return system_bus("get-property", *MANAGER, "Version").returncode == 0
+
+
+@unittest.skipIf(systemd_runs_here(), "that systemd is tried instead")
+class OwnInstance(SpecTest):
     def setUp(self):
         super().setUp()
         self.before = self.groups()
@@ -92,20 +106,74 @@ class Systemd(SpecTest):
         self.oci("delete", "--force", "box", check=True, env=self.env, flags=flags)
         self.assertFalse(list(pathlib.Path("/sys/fs/cgroup").glob("**/test-box.scope")))
 
+
+@unittest.skipUnless(systemd_runs_here(), "systemd does not run this machine")
+class SystemInstance(SpecTest):
+    """The machine's systemd. It knows processes by its own numbers, so it has to start coffer-oci itself."""
+
+    def outside(self, *words):
+        # A file, as the container holds on to it.
+        out = self.scratch / "out"
+        done = subprocess.run(
+            ["systemd-run", "--quiet", "--wait", "--collect", f"--property=StandardOutput=file:{out}",
+             f"--property=StandardError=file:{out}", OCI, "--root", str(self.root), "--systemd-cgroup",
+             *map(str, words)], stdin=subprocess.DEVNULL, timeout=4 * TIMEOUT)
+        done.stdout = out.read_text()
+        return done
+
+    def remove_all(self):
+        self.outside("delete", "--force", "box")
+
+    def show(self, kind, *names):
+        out = system_bus("get-property", "org.freedesktop.systemd1",
+                         "/org/freedesktop/systemd1/unit/test_2dbox_2escope", f"org.freedesktop.systemd1.{kind}",
+                         *names).stdout
+        return [line.split(" ", 1)[1].strip('"') for line in out.splitlines()]
+
+    def test_a_scope_from_creation_to_removal(self):
+        folder, cfg = self.bundle()
+        cfg["linux"]["cgroupsPath"] = "system.slice:test:box"
+        cfg["linux"]["resources"] = {"pids": {"limit": 33}, "memory": {"limit": 64 << 20}, "cpu": {"shares": 512}}
+        self.write(folder, cfg)
+        done = self.outside("create", "-b", folder, "box")
+        self.assertEqual(done.returncode, 0, done.stdout)
+        group = pathlib.Path("/sys/fs/cgroup/system.slice/test-box.scope")
+        self.assertEqual(self.show("Unit", "ActiveState"), ["active"])
+        self.assertEqual(self.show("Scope", "Slice", "TasksMax", "MemoryMax", "ControlGroup", "Delegate"),
+                         ["system.slice", "33", str(64 << 20), "/system.slice/test-box.scope", "true"])
+        self.assertEqual((group / "pids.max").read_text(), "33\n")
+        self.assertEqual(self.outside("start", "box").returncode, 0)
+        done = self.outside("update", "--memory", "128m", "box")
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertEqual(system_bus("call", *MANAGER, "Reload").returncode, 0)
+        self.assertEqual(self.show("Scope", "MemoryMax"), [str(128 << 20)])
+        self.assertEqual((group / "memory.max").read_text(), f"{128 << 20}\n")
+        done = self.outside("delete", "--force", "box")
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertEqual(self.show("Unit", "LoadState"), ["not-found"])
+        self.assertFalse(group.exists())
+
+
+class Refusals(SpecTest):
     def test_refused(self):
-        done = self.box(["--cgroup-manager", "cgroupfs"])
-        self.assertIn("linux.cgroupsPath", done.stderr)
         folder, cfg = self.bundle(name="two")
+        cfg["linux"]["cgroupsPath"] = "system.slice:test:box"
+        self.write(folder, cfg)
+        done = self.oci("create", "-b", folder, "two", flags=["--cgroup-manager", "cgroupfs"])
+        self.assertIn("linux.cgroupsPath", done.stderr)
         for path in ("/plain", "a:b", "x:y:z", "system.slice:y:", "system.slice:y:z.slice", "system.slice:y:a/b"):
             cfg["linux"]["cgroupsPath"] = path
             self.write(folder, cfg)
-            done = self.oci("create", "-b", folder, "two", env=self.env, flags=["--systemd-cgroup"])
+            done = self.oci("create", "-b", folder, "two", flags=["--systemd-cgroup"])
             self.assertEqual(done.returncode, 1, path)
             self.assertIn("linux.cgroupsPath", done.stderr)
 
     def test_without_systemd(self):
-        self.env["DBUS_SYSTEM_BUS_ADDRESS"] = f"unix:path={self.scratch}/absent"
-        done = self.box(["--systemd-cgroup"])
+        folder, cfg = self.bundle()
+        cfg["linux"]["cgroupsPath"] = "system.slice:test:box"
+        self.write(folder, cfg)
+        env = dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=f"unix:path={self.scratch}/absent")
+        done = self.oci("create", "-b", folder, "box", env=env, flags=["--systemd-cgroup"])
         self.assertEqual(done.returncode, 1)
         self.assertIn("start 'test-box.scope': systemd: StartTransientUnit", done.stderr)
         self.assertEqual(self.oci("list", "-q").stdout, "")
