@@ -87,9 +87,10 @@ Result<int> restore_command(const Containers& containers, const Args& args) {
     const bool detach = args.has("detach");
     request.attended = !detach;
     const CheckpointOptions options = TRY(options_of(args));
+    const sys::Fd signals = detach ? sys::Fd() : TRY(watch_signals());
     Created process = TRY(restore(containers, request, options));
     if (detach) return 0;
-    auto status = attend(process);
+    auto status = attend(process, signals);
     TRY(containers.remove(request.id, Containers::Force::Yes));
     return status;
 }

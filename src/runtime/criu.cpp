@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <optional>
 
@@ -179,6 +180,9 @@ Result<void> become_criu(const Child& child) {
     const int socket = ::fcntl(child.socket, F_DUPFD, 3);
     if (socket < 0) return fail_errno("pass the socket to '{}'", child.program);
     const std::string name = format("{}", socket);
+    sigset_t none;
+    ::sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);  // who asks may hold its own signals back
     ::execl(child.program.c_str(), "criu", "swrk", name.c_str(), nullptr);
     return fail_errno("execute '{}'", child.program);
 }
