@@ -15,6 +15,8 @@
 #include "network/networks.hpp"
 #include "network/resolv.hpp"
 #include "store/store.hpp"
+#include "sys/cgroup.hpp"
+#include "sys/file.hpp"
 #include "volume/volumes.hpp"
 
 namespace coffer::engine {
@@ -126,7 +128,33 @@ std::string network_of(const api::HostConfig& host) {
 
 }  // namespace
 
-Result<void> check_resources(const api::Resources& res, std::vector<std::string>& warnings) {
+namespace {
+
+// Only cgroup v1 has these.
+void discard_v1(api::Resources& res, std::vector<std::string>& warnings) {
+    if (res.memory_swappiness.value_or(-1) != -1) {
+        warnings.emplace_back(
+            "Your kernel does not support memory swappiness capabilities or the cgroup is not "
+            "mounted. Memory swappiness discarded.");
+        res.memory_swappiness.reset();
+    }
+    if (res.oom_kill_disable.value_or(false)) {
+        warnings.emplace_back(
+            "Your kernel does not support OomKillDisable. OomKillDisable discarded.");
+        res.oom_kill_disable.reset();
+    }
+}
+
+bool has_realtime() {
+    for (const auto& hierarchy : sys::cgroup::host_layout().v1) {
+        if (sys::exists(hierarchy.mount_point + "/cpu.rt_runtime_us")) return true;
+    }
+    return false;
+}
+
+}  // namespace
+
+Result<void> check_resources(api::Resources& res, std::vector<std::string>& warnings) {
     constexpr std::int64_t kLeastMemory = 6 << 20;
     if (res.memory != 0 && res.memory < kLeastMemory) {
         return fail(Code::InvalidArgument, "Minimum memory limit allowed is 6MB");
@@ -152,6 +180,10 @@ Result<void> check_resources(const api::Resources& res, std::vector<std::string>
         return fail(Code::InvalidArgument,
                     "Invalid value: {}, valid memory swappiness range is 0-100",
                     *res.memory_swappiness);
+    }
+    if (sys::cgroup::host_layout().version == 2) discard_v1(res, warnings);
+    if ((res.cpu_realtime_period != 0 || res.cpu_realtime_runtime != 0) && !has_realtime()) {
+        return fail(Code::InvalidArgument, "Your kernel does not support CPU real-time scheduler");
     }
     if (res.oom_kill_disable.value_or(false) && res.memory == 0) {
         warnings.emplace_back(

@@ -216,8 +216,9 @@ struct Containers::Impl {
 inline store::Durability durability_of(const Record& record) {
     return record.host_config.auto_remove ? store::Durability::Later : store::Durability::AtOnce;
 }
-// docker's rules for the limits of a container. Pure.
-Result<void> check_resources(const api::Resources& res, std::vector<std::string>& warnings);
+// docker's rules for the limits of a container. What this machine cannot do is taken out with a
+// warning, as docker does.
+Result<void> check_resources(api::Resources& res, std::vector<std::string>& warnings);
 // The rows of ps about these processes, with their threads. Pure.
 Result<api::TopResponse> parse_processes(const std::string& output, const std::vector<int>& pids);
 // "TERM", "SIGTERM", "15" -> 15.

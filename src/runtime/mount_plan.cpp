@@ -267,8 +267,8 @@ Result<MountPlan> plan_mount(const oci::Mount& mount, const MountContext& contex
 }  // namespace
 
 std::vector<std::string> mount_options() {
-    std::vector<std::string> names = {"bind",    "rbind",     "idmap",  "ridmap",
-                                      "remount", "tmpcopyup", "copyup", "subpath"};
+    std::vector<std::string> names = {"bind",    "rbind",     "idmap", "ridmap",
+                                      "remount", "tmpcopyup", "copyup"};
     for (const std::string_view name : kWithoutEffect) names.emplace_back(name);
     for (const Flag& flag : kFlags) {
         names.emplace_back(flag.name);

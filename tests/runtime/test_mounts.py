@@ -128,6 +128,46 @@ class Mounts(RuntimeTest):
                                user=True)
         self.assertEqual(out, "5:6\n")
 
+    def test_part_of_a_bind(self):
+        (self.volume / "out").symlink_to("../../../../../../etc")
+        out = self.with_mounts("cat /data", mount("/data", self.volume, "rbind", "subpath=file"))
+        self.assertEqual(out, "of the host\n")
+        for part in ("out", "absent", "../volume"):
+            ran = self.with_mounts("ls /data", mount("/data", self.volume, "rbind", f"subpath={part}"),
+                                   check=False)
+            self.assertNotIn("passwd", ran.out)
+            if part != "../volume":
+                self.assertIn(f"'{part}'", ran.err)
+
+    def test_layers(self):
+        lower = [self.dir / name for name in ("top", "base")]
+        for number, folder in enumerate(lower):
+            (folder / "deep").mkdir(parents=True)
+            (folder / "which").write_text(f"{number}\n")
+            (folder / f"deep/{number}").touch()
+            os.chown(folder / "which", 5, 6)
+        options = ["idmap", "ro", *(f"lowerdir+={folder}" for folder in lower)]
+        out = self.with_mounts("cat /i/which; stat -c %u:%g /i/which; ls /i/deep /part; "
+                               "echo x > /i/which || echo refused; cat /one/which",
+                               mount("/i", "overlay", *options, type="overlay"),
+                               mount("/part", "overlay", *options, "subpath=deep", type="overlay"),
+                               mount("/one", "overlay", *options[:2], options[3], type="overlay"),
+                               user=True)
+        self.assertEqual(out, "0\n5:6\n/i/deep:\n0\n1\n\n/part:\n0\n1\nrefused\n1\n")
+        for wrong in (["idmap"], ["idmap", options[2], "index=on"]):
+            ran = self.with_mounts("true", mount("/i", "overlay", *wrong, type="overlay"), user=True,
+                                   check=False)
+            self.assertIn("'/i'", ran.err)
+
+    def test_processes_of_the_host_from_another_user_namespace(self):
+        def change(config):
+            user_namespace(config)
+            namespaces(config, pid=None)
+        out = self.sh("readlink /proc/self/ns/pid; head -c 1 /proc/1/environ; "
+                      "wc -c < /proc/timer_list; echo x > /proc/sys/vm/swappiness || echo refused",
+                      change)
+        self.assertEqual(out.splitlines(), [os.readlink("/proc/self/ns/pid"), "0", "refused"])
+
     def test_options_that_are_none(self):
         for one in (mount("/data", self.volume, "rbind", "nonsense"), mount("data", self.volume),
                     mount("/", self.volume), mount("/data", "", "bind"), mount("/data", "x", type="ext9"),
