@@ -9,6 +9,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <thread>
 
@@ -150,6 +151,12 @@ Result<void> serve(const Config& config) {
         engine->containers().stop_all();
     }
     if (!config.pidfile.empty()) ::unlink(config.pidfile.c_str());
+    if (!served && served.error().code == Code::Unavailable) {
+        // What they use cannot go before them, and they may wait for ever for a file system whose
+        // server is gone. The disk is right at any time, as after a crash.
+        LOG_WARN("{}", served.error().message);
+        std::_Exit(0);
+    }
     return served;
 }
 

@@ -25,7 +25,11 @@ Result<std::shared_ptr<Container>> Containers::Impl::find(const std::string& nam
     const auto by_id = locked->by_id.find(plain);
     if (by_id != locked->by_id.end()) return by_id->second;
     const auto by_name = locked->id_by_name.find(plain);
-    if (by_name != locked->id_by_name.end()) return locked->by_id.at(by_name->second);
+    if (by_name != locked->id_by_name.end()) {
+        // A name is taken before its container is made.
+        const auto named = locked->by_id.find(by_name->second);
+        if (named != locked->by_id.end()) return named->second;
+    }
     if (!plain.empty() && is_hex(plain)) {
         const auto first = locked->by_id.lower_bound(plain);
         if (first != locked->by_id.end() && first->first.starts_with(plain)) {

@@ -181,7 +181,9 @@ Result<void> Server::run(std::vector<Listener> listeners, const Cancel& stop) {
     for (Listener& listener : listeners) listener.socket.reset();
     impl_->hangups.cancel_all();
     auto count = impl_->connections.lock();
-    count.wait(impl_->ended, [&] { return *count == 0; });
+    if (!count.wait_for(impl_->ended, impl_->options.end_limit, [&] { return *count == 0; })) {
+        return fail(Code::Unavailable, "end the server: {} requests have not ended", *count);
+    }
     return {};
 }
 

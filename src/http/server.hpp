@@ -26,6 +26,7 @@ struct ServerOptions {
     std::size_t max_connections = 512;                                // above: 503
     std::chrono::milliseconds head_limit = std::chrono::seconds(30);  // head of a begun request
     std::chrono::milliseconds idle_limit = std::chrono::minutes(10);  // between requests
+    std::chrono::milliseconds end_limit = std::chrono::seconds(10);   // of requests, at the stop
 };
 
 class Server {
@@ -42,7 +43,8 @@ class Server {
     Server(Server&&) = delete;
     Server& operator=(Server&&) = delete;
 
-    // Accepts until `stop`; returns when all connections have ended.
+    // Accepts until `stop`; returns when all connections have ended. Fails with Unavailable when some
+    // do not: their threads go on, and the server must stay.
     Result<void> run(std::vector<Listener> listeners, const Cancel& stop);
     // Serves one connected plain socket on the calling thread until it closes; for tests.
     void serve(sys::Fd socket, const Cancel& stop);
