@@ -43,8 +43,8 @@ class Server {
     Server(Server&&) = delete;
     Server& operator=(Server&&) = delete;
 
-    // Accepts until `stop`; returns when all connections have ended. Fails with Unavailable when some
-    // do not: their threads go on, and the server must stay.
+    // Accepts until `stop`; returns when all connections have ended. Fails with Unavailable when
+    // some do not: their threads go on, and the server must stay.
     Result<void> run(std::vector<Listener> listeners, const Cancel& stop);
     // Serves one connected plain socket on the calling thread until it closes; for tests.
     void serve(sys::Fd socket, const Cancel& stop);
