@@ -12,6 +12,7 @@ void describe(json::Fields& f, const ImageSummary& s) {
     f("RepoTags", s.repo_tags);
     f("SharedSize", s.shared_size);
     f("Size", s.size);
+    f("VirtualSize", s.virtual_size, json::kOmitEmpty);
 }
 
 void describe(json::Fields& f, const ImageConfig& s) {
@@ -54,6 +55,7 @@ void describe(json::Fields& f, const ImageInspect& s) {
     f("Os", s.os);
     f("OsVersion", s.os_version, json::kOmitEmpty);
     f("Size", s.size);
+    f("VirtualSize", s.virtual_size, json::kOmitEmpty);
     f("GraphDriver", s.graph_driver);
     f("RootFS", s.root_fs);
     f("Metadata", s.metadata);

@@ -24,6 +24,7 @@ struct ImageSummary {
     Strings repo_tags;
     std::int64_t shared_size = -1;  // not computed
     std::int64_t size = 0;
+    std::optional<std::int64_t> virtual_size;  // below 1.44: the size again
 };
 
 // What a container of the image runs by default.
@@ -67,6 +68,7 @@ struct ImageInspect {
     std::string os;
     std::string os_version;
     std::int64_t size = 0;
+    std::optional<std::int64_t> virtual_size;  // below 1.44: the size again
     GraphDriver graph_driver;
     RootFs root_fs;
     ImageMetadata metadata;

@@ -11,7 +11,7 @@ import tempfile
 import time
 import unittest
 
-from support.engine import Engine
+from support.engine import BIN, Engine
 from support.registry import (CONFIG, LAYER, MANIFEST, Layout, LyingRegistry, Registry,
                               busybox_rootfs, digest_of, make_certificate, tar_of)
 
@@ -219,6 +219,14 @@ class Https(ImageTest):
         self.assertIn(f"Error response from daemon: login attempt to https://{self.registry.host}"
                       "/v2/ failed with status: 401 Unauthorized", refused.stderr)
         self.assertIn("Login Succeeded", engine.docker(*login, input="secret").stdout)
+        engine.docker("pull", self.name)
+        engine.docker("logout", self.registry.host)
+        self.assertIn("no basic auth credentials", self.failing("pull", self.name))
+        ours = subprocess.run([BIN / "coffer", *login], input="secret", text=True, timeout=60,
+                              capture_output=True,
+                              env={**os.environ, "DOCKER_HOST": f"unix://{engine.socket}",
+                                   "DOCKER_CONFIG": str(engine.dir / "docker")})
+        self.assertEqual((ours.returncode, ours.stdout), (0, "Login Succeeded\n"), ours.stderr)
         engine.docker("pull", self.name)
 
     def test_without_login(self):

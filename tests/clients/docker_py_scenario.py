@@ -86,7 +86,17 @@ def others(client):
                         ("df", client.df())]:
         step(name, {key: type(value).__name__ for key, value in value.items()})
     image = client.images.get("busybox")
-    step("image", {"tags": image.tags, "keys": sorted(image.attrs)})
+    step("image", {"tags": image.tags,
+                   "attrs": {key: type(value).__name__ for key, value in image.attrs.items()}})
+    step("image-list", [{key: type(value).__name__ for key, value in one.items()}
+                        for one in client.api.images()])
+    made = client.containers.create("busybox", "true")
+    client.api.commit(made.id)
+    made.remove()
+    untagged = [one for one in client.api.images() if one["RepoTags"] != ["busybox:latest"]]
+    step("image-untagged", [{key: one[key] for key in ("RepoTags", "RepoDigests")}
+                            for one in untagged])
+    client.images.remove(untagged[0]["Id"])
     error("image-absent", client.images.get, "absent:1")
     events = client.events(since=0, until=1, decode=True)
     step("events-none", list(events))

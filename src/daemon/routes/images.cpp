@@ -44,11 +44,21 @@ Result<http::Reply> list(Context& context, const Request& request) {
     options.all = request.flag("all");
     options.shared_size = request.flag("shared-size");
     options.filters = TRY(request.filters());
-    return json_reply(TRY(context.images.list(options)));
+    std::vector<api::ImageSummary> images = TRY(context.images.list(options));
+    for (api::ImageSummary& image : images) {
+        if (request.before(1, 44)) image.virtual_size = image.size;
+        if (request.before(1, 43) && image.repo_tags.empty() && image.repo_digests.empty()) {
+            image.repo_tags = {"<none>:<none>"};
+            image.repo_digests = {"<none>@<none>"};
+        }
+    }
+    return json_reply(images);
 }
 
 Result<http::Reply> inspect(Context& context, const Request& request) {
-    return json_reply(TRY(context.images.inspect(request.name())));
+    api::ImageInspect image = TRY(context.images.inspect(request.name()));
+    if (request.before(1, 44)) image.virtual_size = image.size;
+    return json_reply(image);
 }
 
 Result<http::Reply> history(Context& context, const Request& request) {
