@@ -57,6 +57,14 @@ class Processes(ModesTest):
         self.assertIn("can't kill pid", lines[4])
         self.assertEqual(engine.api("GET", "/_ping")[0], 200)
 
+    def test_exec_beside_the_host(self):
+        self.start("host", "--pid", "host", "--ipc", "host", "--uts", "host", "--cgroupns", "host")
+        text = engine.docker("exec", "host", "sh", "-c", "id -u; readlink /proc/self/ns/pid; "
+                             f"kill -0 {engine.process.pid} 2>&1 || echo refused").stdout
+        self.assertEqual(text.splitlines()[:2], ["0", namespace("self", "pid")])
+        self.assertEqual(text.splitlines()[-1], "refused")
+        self.assertEqual(len(engine.json("GET", "/containers/host/top")["Processes"]), 1)
+
     def test_of_the_host_masks_stay(self):
         self.assertEqual(self.out("--pid", "host", "busybox", "sh", "-c",
                                   "wc -c < /proc/timer_list; wc -c < /proc/keys"), "0\n0\n")
