@@ -166,6 +166,8 @@ void describe(json::Fields& f, const ContainerUpdateRequest& s) {
     describe(f, s.resources);
     f("RestartPolicy", s.restart_policy);
     f("LogConfig", s.log_config);
+    f("PublishAdd", s.publish_add);
+    f("PublishRemove", s.publish_remove);
 }
 
 void describe(json::Fields& f, const ContainerUpdateResponse& s) {

@@ -183,6 +183,9 @@ struct ContainerUpdateRequest {
     Resources resources;  // embedded; zero leaves a limit as it is
     RestartPolicy restart_policy;
     LogConfig log_config;  // ours: limits of the log, changed by themselves
+    // Ours, by themselves too. A port without bindings is taken back from all host ports.
+    PortMap publish_add;
+    PortMap publish_remove;
 };
 
 struct ContainerUpdateResponse {

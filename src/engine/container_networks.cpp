@@ -81,23 +81,6 @@ std::pair<std::string, std::string> split_link(const std::string& link) {
     return {std::string(sides->first), std::string(sides->second)};
 }
 
-// Of those networks that lead out, the one with the highest priority, then the first by name.
-std::optional<std::size_t> way_out(const Record& record, const Endpoints& endpoints) {
-    const auto priority = [&](const network::Endpoint& endpoint) {
-        const auto settings = record.networks.find(endpoint.network_name);
-        return settings == record.networks.end() ? 0 : settings->second.gw_priority;
-    };
-    std::optional<std::size_t> best;
-    for (std::size_t i = 0; i < endpoints.size(); ++i) {
-        if (endpoints[i].gateway.empty()) continue;
-        const bool better = !best || priority(endpoints[i]) > priority(endpoints[*best]) ||
-                            (priority(endpoints[i]) == priority(endpoints[*best]) &&
-                             endpoints[i].network_name < endpoints[*best].network_name);
-        if (better) best = i;
-    }
-    return best;
-}
-
 Result<void> publish(Core& core, const Record& record, network::Endpoint& endpoint) {
     const auto ports = TRY(port_requests(record));
     if (ports.empty()) return {};
@@ -112,7 +95,7 @@ Result<void> publish(Core& core, const Record& record, network::Endpoint& endpoi
 Result<void> settle_way_out(Core& core, const Record& record, Endpoints& endpoints, int netns) {
     const auto best = way_out(record, endpoints);
     for (std::size_t i = 0; i < endpoints.size(); ++i) {
-        if (i != best) TRY(core.networks.unpublish(endpoints[i]));
+        if (i != best) TRY(core.networks.unpublish(endpoints[i], endpoints[i].ports));
     }
     TRY(network::Networks::set_gateway(netns, best ? endpoints[*best].gateway : ""));
     if (best && endpoints[*best].ports.empty()) return publish(core, record, endpoints[*best]);
@@ -180,6 +163,22 @@ Result<sys::Fd> netns_of(const Record& record) {
 }
 
 }  // namespace
+
+std::optional<std::size_t> way_out(const Record& record, const Endpoints& endpoints) {
+    const auto priority = [&](const network::Endpoint& endpoint) {
+        const auto settings = record.networks.find(endpoint.network_name);
+        return settings == record.networks.end() ? 0 : settings->second.gw_priority;
+    };
+    std::optional<std::size_t> best;
+    for (std::size_t i = 0; i < endpoints.size(); ++i) {
+        if (endpoints[i].gateway.empty()) continue;
+        const bool better = !best || priority(endpoints[i]) > priority(endpoints[*best]) ||
+                            (priority(endpoints[i]) == priority(endpoints[*best]) &&
+                             endpoints[i].network_name < endpoints[*best].network_name);
+        if (better) best = i;
+    }
+    return best;
+}
 
 std::vector<std::string> encode_all(const std::vector<network::Endpoint>& endpoints) {
     std::vector<std::string> texts;

@@ -161,6 +161,11 @@ class Containers {
     Result<void> set_log_limits(const std::string& name,
                                 const std::map<std::string, std::string>& options);
 
+    // Takes ports back, then publishes others: all or nothing, at once for one that runs.
+    // Connections that are open go on.
+    Result<void> set_ports(const std::string& name, const api::PortMap& add,
+                           const api::PortMap& remove);
+
     // Ids of containers that use an image, for the image store's conflict checks.
     struct ImageUse {
         std::string container;

@@ -228,6 +228,10 @@ Failure fail_restarting(const Record& record);
 void note_failed_start(Record& record, const Record& attempt, const Error& error);
 // What the record of a running container says of its networks, and how it is said.
 std::vector<network::Endpoint> endpoints_of(const Record& record);
+// Of those networks that lead out, the one with the highest priority, then the first by name: the
+// default route and the published ports are its.
+std::optional<std::size_t> way_out(const Record& record,
+                                   const std::vector<network::Endpoint>& endpoints);
 std::vector<std::string> encode_all(const std::vector<network::Endpoint>& endpoints);
 // Of a container's control group; a failure is logged.
 void thaw_group(const std::string& path);

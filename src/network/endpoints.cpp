@@ -152,18 +152,20 @@ Result<void> Networks::publish(Endpoint& endpoint, const std::vector<PortRequest
     return {};
 }
 
-Result<void> Networks::unpublish(Endpoint& endpoint) {
-    const std::vector<PublishedPort> ports = endpoint.ports;
+Result<void> Networks::unpublish(Endpoint& endpoint, std::vector<PublishedPort> ports) {
     if (ports.empty()) return {};
     TRY(impl_->change_table(
         [&] { return sys::nft::remove_elements(firewall::port_elements(impl_->table, ports)); }));
     if (has_udp(ports))
         cut_off(sys::conntrack::forget_answers_from(parse_address(endpoint.ip)->value));
-    endpoint.ports.clear();
+    const auto is_gone = [&](const PublishedPort& port) {
+        return std::find(ports.begin(), ports.end(), port) != ports.end();
+    };
+    std::erase_if(endpoint.ports, is_gone);
     auto locked = impl_->state.lock();
     locked->portmap.release(ports);
     if (KnownNetwork* known = locked->find_endpoint(endpoint))
-        known->endpoints.at(endpoint.id).ports.clear();
+        std::erase_if(known->endpoints.at(endpoint.id).ports, is_gone);
     return {};
 }
 

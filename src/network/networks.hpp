@@ -125,8 +125,8 @@ class Networks {
     Result<Endpoint> connect(const std::string& reference, const ConnectOptions& options);
     // Publishes ports of an endpoint; on success they are in endpoint.ports.
     Result<void> publish(Endpoint& endpoint, const std::vector<PortRequest>& ports);
-    // Takes back what publish() did for it.
-    Result<void> unpublish(Endpoint& endpoint);
+    // Takes some of its published ports back.
+    Result<void> unpublish(Endpoint& endpoint, std::vector<PublishedPort> ports);
     // The container has ended: its ports and address are free again. The interfaces go with the
     // namespace, in the kernel's own time. Never fails and never waits for the kernel.
     void release(const Endpoint& endpoint);

@@ -66,6 +66,8 @@ extern const Command kInspect;
 extern const Command kSystem;
 // disk_usage.cpp
 extern const Command kSystemDf;
+// system_prune.cpp
+extern const Command kSystemPrune;
 // login.cpp
 extern const Command kLogin;
 extern const Command kLogout;

@@ -187,9 +187,11 @@ Result<void> check_namespace_modes(const Values& flags) {
     return {};
 }
 
-Result<json::Value> port_bindings(const Values& flags) {
+}  // namespace
+
+Result<json::Value> port_bindings(const std::vector<std::string>& specs) {
     std::map<std::string, json::Array> ports;
-    for (const std::string& spec : flags.list("publish")) {
+    for (const std::string& spec : specs) {
         for (const PortMapping& mapping : TRY(parse_publish(spec))) {
             ports[mapping.port].push_back(
                 json::Object{{"HostIp", mapping.host_ip}, {"HostPort", mapping.host_port}});
@@ -199,6 +201,8 @@ Result<json::Value> port_bindings(const Values& flags) {
     for (auto& [port, bindings] : ports) out.set(port, std::move(bindings));
     return out;
 }
+
+namespace {
 
 Result<json::Value> log_config(const Values& flags) {
     const std::string driver = flags.text("log-driver");
@@ -327,7 +331,7 @@ Result<json::Value> host_config(const Values& flags) {
     host.set("ContainerIDFile", flags.text("cidfile"));
     host.set("LogConfig", TRY(log_config(flags)));
     host.set("NetworkMode", network_mode(flags));
-    host.set("PortBindings", TRY(port_bindings(flags)));
+    host.set("PortBindings", TRY(port_bindings(flags.list("publish"))));
     const std::string policy = text_of(restart, "Name");
     if (flags.is_set("rm") && !policy.empty() && policy != "no") {
         return fail(Code::InvalidArgument,

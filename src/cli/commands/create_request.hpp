@@ -54,6 +54,8 @@ struct PortMapping {
     std::string host_port;
 };
 Result<std::vector<PortMapping>> parse_publish(std::string_view text);
+// HostConfig.PortBindings of -p values.
+Result<json::Value> port_bindings(const std::vector<std::string>& specs);
 // "80-90/udp" of --expose: every port of it.
 Result<std::vector<std::string>> parse_expose(std::string_view text);
 

@@ -76,11 +76,6 @@ Result<int> inspect(Invocation& call) {
                            });
 }
 
-std::string removed_line(const json::Value& item) {
-    const std::string untagged = text_of(item, "Untagged");
-    return untagged.empty() ? "deleted: " + text_of(item, "Deleted") : "untagged: " + untagged;
-}
-
 Result<int> prune_unused(Invocation& call) {
     const bool all = call.flags.is_set("all");
     std::vector<std::string> filters = call.flags.list("filter");

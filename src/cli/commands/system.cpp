@@ -387,8 +387,8 @@ constinit const Command kInspect{
     .completes = Completes::Containers,
 };
 
-static constinit const std::array<const Command*, 3> kSystemCommands = {&kSystemDf, &kEvents,
-                                                                        &kInfo};
+static constinit const std::array<const Command*, 4> kSystemCommands = {&kSystemDf, &kEvents,
+                                                                        &kInfo, &kSystemPrune};
 constinit const Command kSystem{
     .name = "system",
     .arguments = {},

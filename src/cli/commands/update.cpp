@@ -31,6 +31,10 @@ constexpr std::array kFlags = {
                   "Swap limit equal to memory plus swap: -1 to enable unlimited swap")),
     counted(value("int", "pids-limit", 0, &check_int,
                   "Tune container pids limit (set -1 for unlimited)")),
+    list("publish-add", 0, nullptr,
+         "Publish a port, also of a running container; not beside other options"),
+    list("publish-rm", 0, nullptr,
+         "Take a published port back: CONTAINER_PORT, or as it was published"),
     text("restart", 0, "Restart policy to apply when a container exits"),
 };
 
@@ -71,9 +75,17 @@ Result<json::Value> body_of(const Values& flags) {
         others = true;
     }
     const auto log_options = flags.list("log-opt");
-    if (!log_options.empty() && others)
+    const bool ports = flags.given("publish-add") || flags.given("publish-rm");
+    if (!log_options.empty() && (others || ports))
         return fail(Code::InvalidArgument, "--log-opt goes without other options");
-    if (log_options.empty() && !others)
+    if (ports && others)
+        return fail(Code::InvalidArgument,
+                    "--publish-add and --publish-rm go without other options");
+    if (flags.given("publish-add"))
+        body.set("PublishAdd", TRY(port_bindings(flags.list("publish-add"))));
+    if (flags.given("publish-rm"))
+        body.set("PublishRemove", TRY(port_bindings(flags.list("publish-rm"))));
+    if (log_options.empty() && !others && !ports)
         return fail(Code::InvalidArgument,
                     "you must provide one or more flags when using this command");
     if (!log_options.empty())

@@ -154,9 +154,18 @@ Result<http::Reply> rename(Context& context, const Request& request) {
 
 Result<http::Reply> update(Context& context, const Request& request) {
     const auto body = TRY(request.body<api::ContainerUpdateRequest>());
-    if (body.log_config.config.empty())
+    const bool changes_log = !body.log_config.config.empty();
+    const bool changes_ports = !body.publish_add.empty() || !body.publish_remove.empty();
+    if (changes_log && changes_ports) {
+        return fail(Code::InvalidArgument, "limits of the log and ports are changed by themselves");
+    }
+    if (!changes_log && !changes_ports) {
         return json_reply(TRY(context.containers.update(request.name(), body)));
-    TRY(context.containers.set_log_limits(request.name(), body.log_config.config));
+    }
+    if (changes_log) TRY(context.containers.set_log_limits(request.name(), body.log_config.config));
+    if (changes_ports) {
+        TRY(context.containers.set_ports(request.name(), body.publish_add, body.publish_remove));
+    }
     return json_reply(api::ContainerUpdateResponse());
 }
 

@@ -20,6 +20,7 @@ Result<http::Reply> save(Context&, const Request&);
 Result<http::Reply> tag(Context&, const Request&);
 Result<http::Reply> remove(Context&, const Request&);
 Result<http::Reply> prune(Context&, const Request&);
+Result<http::Reply> prune_build_cache(Context&, const Request&);
 
 constexpr Route kRoutes[] = {
     {Method::Get, "/images/json", &list},
@@ -30,6 +31,7 @@ constexpr Route kRoutes[] = {
     {Method::Post, "/images/create", &pull_or_import},
     {Method::Post, "/images/load", &load},
     {Method::Post, "/images/prune", &prune, Since{1, 25}},
+    {Method::Post, "/build/prune", &prune_build_cache, Since{1, 31}},
     {Method::Post, "/images/{name*}/tag", &tag},
     {Method::Post, "/images/{name*}/push", &push},
     {Method::Delete, "/images/{name*}", &remove},
@@ -143,6 +145,11 @@ Result<http::Reply> remove(Context& context, const Request& request) {
 Result<http::Reply> prune(Context& context, const Request& request) {
     const engine::Filters filters = TRY(request.filters());
     return json_reply(TRY(context.images.prune(filters)));
+}
+
+// Nothing is built here, so nothing is kept of it. `docker system prune` asks always.
+Result<http::Reply> prune_build_cache(Context&, const Request&) {
+    return http::Reply::json(200, R"({"CachesDeleted":null,"SpaceReclaimed":0})");
 }
 
 }  // namespace
