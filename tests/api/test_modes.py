@@ -22,6 +22,18 @@ def namespace(pid, kind):
     return os.readlink(f"/proc/{pid}/ns/{kind}")
 
 
+def pids_of_shims():
+    found = []
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if words[0].endswith(b"/coffer-shim") and words[1].startswith(bytes(engine.exec_root)):
+            found.append(int(entry.name))
+    return found
+
+
 class ModesTest(unittest.TestCase):
     def tearDown(self):
         for one in engine.json("GET", "/containers/json?all=1"):
@@ -133,6 +145,30 @@ class Processes(ModesTest):
                          namespace(self.inspect("owner")["State"]["Pid"], "user"))
         engine.docker("rm", "-f", "owner")
         self.assertEqual(engine.docker("wait", "guest").stdout, "137\n")
+
+    def together(self):
+        def shared():
+            views = [self.inspect(name)["State"] for name in ("owner", "guest")]
+            return (all(view["Status"] == "running" for view in views) and
+                    len({namespace(view["Pid"], "pid") for view in views}) == 1)
+        try:
+            return shared()
+        except FileNotFoundError:  # one of them has just ended
+            return False
+
+    def test_both_come_back(self):
+        always = ("--restart", "always")
+        pids = [self.start("owner", *always),
+                self.start("guest", *always, "--pid", "container:owner")]
+        self.assertTrue(self.together())
+        os.kill(pids[0], 9)
+        wait_until(lambda: self.inspect("guest")["RestartCount"] > 0 and self.together())
+        # After a boot, too: whose namespace it is comes first.
+        engine.stop()
+        for pid in pids_of_shims():
+            os.kill(pid, 9)
+        engine.start()
+        wait_until(self.together)
 
     def test_unknown(self):
         self.assertIn("No such container: nope",
