@@ -55,6 +55,10 @@ Result<void> check_spec_for_criu(const Containers& containers, const oci::Spec& 
     }
     for (const MountPlan& plan : mounts) {
         if (plan.id_mapped) return refuse(format("the id-mapped mount '{}'", plan.destination));
+        // CRIU would look it up by name.
+        if (plan.kind == MountKind::Layers || !plan.subpath.empty()) {
+            return refuse(format("the mount '{}' of a part or of layers", plan.destination));
+        }
         if (plan.kind == MountKind::CgroupBind) {
             return refuse(format("the mount '{}' of the host's control groups", plan.destination));
         }

@@ -178,6 +178,8 @@ class Refusals(CheckpointTest):
         self.refused("linux.namespaces 'user'", user_namespace)
         self.refused("linux.namespaces 'network' by path",
                      lambda config: namespaces(config, network="/proc/self/ns/net"))
+        self.refused("the mount '/mnt' of a part or of layers", lambda config: config["mounts"].append(
+            mount("/mnt", "/usr", "bind", "subpath=bin")))
         self.refused("a container without pid and mount namespaces",
                      lambda config: namespaces(config, pid=None))
 

@@ -389,7 +389,7 @@ class Features(SpecTest):
     def test_every_mount_option_is_taken(self):
         options = json.loads(self.oci("features", check=True).stdout)["mountOptions"]
         self.assertIn("tmpcopyup", options)
-        unusual = {"bind", "rbind", "idmap", "ridmap", "copyup", "remount"}
+        unusual = {"bind", "rbind", "idmap", "ridmap", "copyup", "remount", "subpath"}
 
         def add(cfg):
             for number, option in enumerate(sorted(set(options) - unusual)):
