@@ -89,12 +89,14 @@ Result<View> open_view(const Fd& program) {
     if (n <= 0) return fail_errno("read link '{}'", kOurProgram);
     const std::string path(link.data(), static_cast<std::size_t>(n));
     const std::size_t slash = path.rfind('/');
-    const Fd folder = TRY(open_file(path.substr(0, slash + 1), O_PATH | O_DIRECTORY));
-    // The kernel wants two; nobody looks into this one.
-    const Fd other = TRY(open_file("/dev", O_PATH | O_DIRECTORY));
+    const std::string folder = path.substr(0, std::max<std::size_t>(slash, 1));
+    if (folder.find_first_of(":,\\") != std::string::npos) {
+        return fail(Code::InvalidArgument, "'{}' cannot be an option of a mount", folder);
+    }
     View view;
-    view.mount = TRY(
-        mount::create_overlay({folder.get(), other.get()}, -1, -1, mount::kNoSuid | mount::kNoDev));
+    // The kernel wants two layers; nobody looks into the second one.
+    view.mount = TRY(mount::create("overlay", {{"lowerdir", format("{}:/dev", folder)}},
+                                   mount::kNoSuid | mount::kNoDev));
     view.program = TRY(open_at(view.mount.get(), path.substr(slash + 1), O_RDONLY | O_NOFOLLOW));
     if (same_file(view.program.get(), program.get())) return view;
     return fail(Code::Conflict, "'{}' has been replaced", path);
