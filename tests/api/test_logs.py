@@ -9,7 +9,7 @@ import subprocess
 import time
 import unittest
 
-from support.engine import DOCKER, Engine, wait_until
+from support.engine import DOCKER, Connection, Engine, wait_until
 
 
 def setUpModule():
@@ -249,8 +249,12 @@ class Damage(LogTest):
         self.run_with("head -c 20000000 /dev/zero | tr '\\0' x; printf '\\033[2J\\033]0;%s\\007\\n' t; "
                       "sleep 1000", "max-size=1m", more=["-t"], detach=True)
         wait_until(lambda: "]0;t" in self.logs("--tail", "5"))
-        for n in range(300):
-            engine.api("POST", f"/containers/ct/resize?h={n % 100 + 1}&w={n % 90 + 1}")
+        connection = Connection(engine.socket, 60)
+        self.addCleanup(connection.close)
+        for n in range(10000):
+            connection.request("POST", f"/containers/ct/resize?h={n % 100 + 1}&w={n % 90 + 1}")
+            reply = connection.getresponse()
+            self.assertEqual((reply.status, reply.read()), (200, b""))
         with open(f"/proc/{self.shim()}/status") as status:
             peak = int(re.search(r"VmHWM:\s+(\d+)", status.read())[1])
         self.assertLess(peak, 40 * 1024, "KiB")
