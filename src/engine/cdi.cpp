@@ -79,6 +79,7 @@ Result<void> check(const std::string& name, const Device& device) {
 
 std::string capabilities_text(const api::DeviceRequest& request) {
     std::vector<std::string> sets;
+    sets.reserve(request.capabilities.size());
     for (const auto& set : request.capabilities) sets.push_back("[" + join(set, " ") + "]");
     return "[" + join(sets, " ") + "]";
 }

@@ -71,6 +71,7 @@ void Containers::Impl::start_now(const std::string& id) {
 std::vector<std::shared_ptr<Container>> Containers::Impl::take_last(
     std::vector<std::shared_ptr<Container>>& containers) {
     std::vector<std::shared_ptr<const Record>> records;
+    records.reserve(containers.size());
     for (const auto& container : containers) records.push_back(container->record());
     std::set<std::string> wanted;
     for (const auto& [id, dependencies] : dependencies_of(records)) {

@@ -27,7 +27,7 @@ Result<void> Containers::Impl::set_quota(Record& record) {
         }
         return {};
     };
-    const auto done = set();
+    auto done = set();
     if (!done && done.error().code == Code::NotImplemented) {
         return fail(Code::InvalidArgument,
                     "--storage-opt is supported only for overlay over xfs or ext4 with 'pquota' "

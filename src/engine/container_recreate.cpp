@@ -54,7 +54,7 @@ Result<void> Containers::Impl::replace(const std::shared_ptr<Container>& old,
                                        const std::shared_ptr<Container>& next,
                                        std::chrono::seconds limit, const Caller& caller) {
     const Replaced replaced = *next->record()->replaces;
-    const auto stopped = stop(old, {}, {.action = "recreate", .by = caller.name, .keep = true});
+    auto stopped = stop(old, {}, {.action = "recreate", .by = caller.name, .keep = true});
     if (!stopped && stopped.error().code != Code::NotModified) return stopped;
     TRY(rename(old, replaced.name + ".old"));
     TRY(rename(next, replaced.name));
@@ -109,14 +109,14 @@ Result<void> Containers::Impl::finish_replacement(const std::shared_ptr<Containe
 void Containers::Impl::put_back(const std::shared_ptr<Container>& next) {
     const Replaced replaced = *next->record()->replaces;
     const auto back = [&]() -> Result<void> {
-        const auto stopped = stop(next, {.signal = "KILL", .seconds = {}},
-                                  {.action = "recreate", .by = "engine", .keep = true});
+        auto stopped = stop(next, {.signal = "KILL", .seconds = {}},
+                            {.action = "recreate", .by = "engine", .keep = true});
         if (!stopped && stopped.error().code != Code::NotModified) return stopped;
         const auto old = TRY(find(replaced.id));
         if (next->record()->name == replaced.name) TRY(rename(next, replaced.name + ".new"));
         if (old->record()->name != replaced.name) TRY(rename(old, replaced.name));
         if (replaced.was_up) {
-            const auto started = start(old);
+            auto started = start(old);
             if (!started && started.error().code != Code::NotModified) return started;
         }
         return remove(next, {.force = true, .volumes = true}, {});

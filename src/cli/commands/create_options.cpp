@@ -427,6 +427,7 @@ class Reader {
 
 std::string shell_line(const std::vector<std::string>& words) {
     std::vector<std::string> quoted_words;
+    quoted_words.reserve(words.size());
     for (const std::string& word : words) quoted_words.push_back(shell_word(word));
     return join(quoted_words, " ");
 }

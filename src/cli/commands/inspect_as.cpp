@@ -388,6 +388,7 @@ std::string as_quadlet(const CreateOptions& options) {
     }
     if (!options.command.empty()) {
         std::vector<std::string> words;
+        words.reserve(options.command.size());
         for (const std::string& word : options.command) words.push_back(unit_word(word));
         out += format("Exec={}\n", join(words, " "));
     }
