@@ -82,4 +82,37 @@ std::string sparkline(const std::deque<double>& values, double full, std::size_t
     return line;
 }
 
+namespace {
+
+constexpr std::size_t kHistory = 24;
+
+void remember(std::deque<double>& history, double value) {
+    history.push_back(value);
+    if (history.size() > kHistory) history.pop_front();
+}
+
+std::string bars(const std::deque<double>& history, double least) {
+    const double most = history.empty()
+                            ? least
+                            : std::max(least, *std::max_element(history.begin(), history.end()));
+    return sparkline(history, most, kHistory);
+}
+
+}  // namespace
+
+void UsageHistory::add(json::Value sample) {
+    latest_ = usage_of(sample, sample_);
+    sample_ = std::move(sample);
+    remember(cpu_, latest_.cpu_percent);
+    remember(memory_, latest_.memory);
+}
+
+std::string UsageHistory::cpu_line() const {
+    return bars(cpu_, 100);
+}
+
+std::string UsageHistory::memory_line() const {
+    return bars(memory_, 0);
+}
+
 }  // namespace coffer::cli

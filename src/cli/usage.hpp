@@ -30,4 +30,20 @@ Usage usage_of(const json::Value& sample, const json::Value& before);
 // The newest `columns` of `values` as bars of one line, 0 to `full` in eight steps.
 std::string sparkline(const std::deque<double>& values, double full, std::size_t columns);
 
+// What one container used lately, a sample at a time.
+class UsageHistory {
+  public:
+    void add(json::Value sample);
+    const Usage& latest() const { return latest_; }
+    // Bars of the last samples: of one processor or the most it used, and of the most memory.
+    std::string cpu_line() const;
+    std::string memory_line() const;
+
+  private:
+    json::Value sample_;
+    Usage latest_;
+    std::deque<double> cpu_;
+    std::deque<double> memory_;
+};
+
 }  // namespace coffer::cli

@@ -1,10 +1,13 @@
 """coffer's commands that look: their output beside that of the docker CLI on the same engine."""
+import fcntl
 import json
 import os
 import pty
 import re
 import select
+import struct
 import subprocess
+import termios
 import time
 import unittest
 
@@ -98,10 +101,25 @@ class StatsTest(unittest.TestCase):
         self.assertEqual((run.returncode, run.stderr),
                          (1, "Error response from daemon: No such container: absent\n"))
 
-    def test_the_live_view(self):
+    def test_the_live_view_of_stats(self):
+        self.live("stats")
+
+    def test_the_live_view_of_ps(self):
+        text = self.live("ps", "--watch", "--all")
+        self.assertIn("STATUS", text)
+        self.assertRegex(text, r"Up \d+|Up Less|Up About")
+        self.assertRegex(text, r"\d\.\d\d% +▁")
+        run = coffer("ps", "--watch")
+        self.assertEqual((run.returncode, run.stderr),
+                         (1, "--watch needs a terminal to write to\n"))
+        run = coffer("ps", "--watch", "--quiet")
+        self.assertEqual((run.returncode, run.stderr), (1, "--watch goes without --quiet\n"))
+
+    def live(self, *words):
         child, terminal = pty.fork()
         if child == 0:
-            os.execve(BIN / "coffer", ["coffer", "stats"], environment())
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 250, 0, 0))
+            os.execve(BIN / "coffer", ["coffer", *words], environment())
         seen = b""
         deadline = time.monotonic() + 30
         while seen.count("HISTORY".encode()) < 4 and time.monotonic() < deadline:
@@ -119,6 +137,7 @@ class StatsTest(unittest.TestCase):
         self.assertIn("▁", text)
         self.assertTrue(text.startswith("\033[?1049h"))
         self.assertTrue(text.endswith("\033[?1049l"))
+        return text
 
 
 if __name__ == "__main__":

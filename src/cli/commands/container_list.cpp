@@ -8,8 +8,10 @@
 #include "cli/commands/commands.hpp"
 #include "cli/commands/formats.hpp"
 #include "cli/commands/rows.hpp"
+#include "cli/live_view.hpp"
 #include "cli/output.hpp"
 #include "cli/units.hpp"
+#include "cli/usage.hpp"
 #include "oci/reference.hpp"
 
 namespace coffer::cli {
@@ -27,6 +29,7 @@ constexpr std::array kFlags = {
     toggle("no-trunc", 0, "Don't truncate output"),
     toggle("quiet", 'q', "Only display container IDs"),
     toggle("size", 's', "Display total file sizes"),
+    toggle("watch", 0, "Show them all over the terminal, with what they use, until q is typed"),
 };
 
 constexpr std::array kColumns = {
@@ -202,8 +205,58 @@ Row container_row(const json::Value& item, bool cut_down) {
 
 namespace {
 
+Query list_query(const Values& flags) {
+    std::int64_t last = flags.number("last");
+    if (flags.is_set("latest") && last == -1) last = 1;
+    Query query;
+    if (flags.is_set("all")) query.emplace("all", "1");
+    if (last > 0) query.emplace("limit", format("{}", last));
+    add_filters(query, flags.list("filter"));
+    return query;
+}
+
+Result<int> watch(Invocation& call) {
+    for (const std::string_view flag : {"format", "quiet", "size"}) {
+        if (call.flags.given(flag)) {
+            return fail(Code::InvalidArgument, "--watch goes without --{}", flag);
+        }
+    }
+    if (!is_terminal(STDOUT_FILENO)) {
+        return fail(Code::InvalidArgument, "--watch needs a terminal to write to");
+    }
+    const LiveView view = TRY(LiveView::begin(LiveView::Screen::Whole));
+    std::map<std::string, UsageHistory> histories;
+    do {
+        std::map<std::string, UsageHistory> present;
+        std::string table =
+            "NAMES\tIMAGE\tSTATUS\tPORTS\tCPU %\tCPU HISTORY\tMEM USAGE\tMEM HISTORY\n";
+        const json::Value list = TRY(call.api.get("/containers/json", list_query(call.flags)));
+        for (const json::Value& item : array_of(list, "")) {
+            const std::string id = text_of(item, "Id");
+            UsageHistory& history = present[id];
+            if (const auto known = histories.find(id); known != histories.end()) {
+                history = std::move(known->second);
+            }
+            auto sample =
+                call.api.get(container_path(id, "/stats"), {{"stream", "0"}, {"one-shot", "1"}});
+            if (sample) history.add(*std::move(sample));
+            const json::Value cells = container_row(item, true).fields;
+            const Usage& use = history.latest();
+            table +=
+                format("{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\n", text_of(cells, "Names"),
+                       text_of(cells, "Image"), text_of(cells, "Status"), text_of(cells, "Ports"),
+                       use.runs ? format("{:.2f}%", use.cpu_percent) : "-", history.cpu_line(),
+                       use.runs ? binary_size(use.memory) : "-", history.memory_line());
+        }
+        histories = std::move(present);
+        TRY(view.draw(table));
+    } while (view.wait_for_next());
+    return 0;
+}
+
 Result<int> ps(Invocation& call) {
     const Values& flags = call.flags;
+    if (flags.is_set("watch")) return watch(call);
     std::string pattern = flags.text("format");
     const bool quiet = flags.is_set("quiet");
     if (!pattern.empty() && quiet) {
@@ -219,13 +272,8 @@ Result<int> ps(Invocation& call) {
     if (pattern == "json" && !flags.given("size")) size = true;
     if (pattern == "raw") pattern = std::string(kRaw) + (size ? "size: {{.Size}}\n" : "");
 
-    std::int64_t last = flags.number("last");
-    if (flags.is_set("latest") && last == -1) last = 1;
-    Query query;
-    if (flags.is_set("all")) query.emplace("all", "1");
-    if (last > 0) query.emplace("limit", format("{}", last));
+    Query query = list_query(flags);
     if (size) query.emplace("size", "1");
-    add_filters(query, flags.list("filter"));
     const json::Value reply = TRY(call.api.get("/containers/json", query));
     std::vector<Row> rows;
     for (const json::Value& item : array_of(reply, "")) {
