@@ -115,6 +115,12 @@ class InfoText {
         for (const json::Value& item : array_of(info_, path)) all.push_back(template_text(item));
         line(label, join(all, " "));
     }
+    // One a line; nothing when there are none.
+    void lines(std::string_view label, std::string_view path) {
+        const json::Array& items = array_of(info_, path);
+        if (!items.empty()) out_ += format("{}:\n", label);
+        for (const json::Value& item : items) out_ += format("  {}\n", template_text(item));
+    }
     void line(std::string_view label, std::string_view value) {
         out_ += format("{}: {}\n", label, value);
     }
@@ -168,6 +174,7 @@ std::string info_text(const json::Value& info) {
     text.words("  Volume", "Plugins.Volume");
     text.words("  Network", "Plugins.Network");
     text.words("  Log", "Plugins.Log");
+    text.lines(" CDI spec directories", "CDISpecDirs");
     text.text(" Swarm", "Swarm.LocalNodeState");
     std::vector<std::string> runtimes;
     if (const json::Value* all = info.find("Runtimes")) {
