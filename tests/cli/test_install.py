@@ -31,7 +31,7 @@ def output_of(*command, **options):
 class Programs(unittest.TestCase):
     def test_all_are_there(self):
         self.assertEqual(sorted(os.listdir(prefix / "bin")),
-                         ["coffer", "coffer-files", "coffer-logger", "coffer-oci", "coffer-shim",
+                         ["coffer", "coffer-files", "coffer-init", "coffer-logger", "coffer-oci", "coffer-shim",
                           "coffer-unpack", "cofferd"])
 
     def test_the_engine_finds_its_helpers(self):
