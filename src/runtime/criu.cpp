@@ -182,7 +182,7 @@ Result<void> become_criu(const Child& child) {
     const std::string name = format("{}", socket);
     sigset_t none;
     ::sigemptyset(&none);
-    ::sigprocmask(SIG_SETMASK, &none, nullptr);  // who asks may hold its own signals back
+    ::pthread_sigmask(SIG_SETMASK, &none, nullptr);  // who asks may hold its own signals back
     ::execl(child.program.c_str(), "criu", "swrk", name.c_str(), nullptr);
     return fail_errno("execute '{}'", child.program);
 }
@@ -211,7 +211,7 @@ Result<void> converse(const Call& call, int socket) {
         return fail(Code::Unavailable, "{}", decode(first.payload).message);
     }
     const std::string options = encode(call.options, first.fds, restore, bool(call.on_notice));
-    const auto sent = sys::send_message(
+    auto sent = sys::send_message(
         socket, number(1, static_cast<unsigned>(call.request)) + bytes(2, options));
     if (!sent && sent.error().sys_errno != EPIPE) return sent;  // else it has left its reason
     Result<void> noticed;

@@ -60,7 +60,7 @@ int main(int argc, char** argv) {
     sigset_t before;
     ::sigfillset(&all);
     for (const int fault : kFaults) ::sigdelset(&all, fault);
-    ::sigprocmask(SIG_SETMASK, &all, &before);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
     // Where we are not process 1, the others come to us all the same.
     ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     pid_t program = -1;

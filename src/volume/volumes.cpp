@@ -37,7 +37,7 @@ bool is_valid_volume_name(std::string_view name) {
                        [](char c) { return is_alnum(c) || c == '_' || c == '.' || c == '-'; });
 }
 
-Result<std::unique_ptr<Volumes>> Volumes::open(std::string folder) {
+Result<std::unique_ptr<Volumes>> Volumes::open(const std::string& folder) {
     TRY(sys::make_dirs(folder, 0700));
     std::unique_ptr<Volumes> volumes(new Volumes(folder));
     for (const std::string& name : TRY(sys::list_dir(folder))) {

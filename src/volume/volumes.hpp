@@ -27,7 +27,7 @@ struct Volume {
 class Volumes {
   public:
     // `folder` is <data-root>/volumes. A volume is a folder with volume.json and _data in it.
-    static Result<std::unique_ptr<Volumes>> open(std::string folder);
+    static Result<std::unique_ptr<Volumes>> open(const std::string& folder);
 
     // An existing volume of that name is returned as it is. An empty name makes one up. A `user`
     // holds the volume from then on, and a new one is his to claim.
