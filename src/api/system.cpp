@@ -193,4 +193,15 @@ void describe(json::Fields& f, const BuildCachePruneReport& s) {
     f("SpaceReclaimed", s.space_reclaimed);
 }
 
+void describe(json::Fields& f, const SystemFinding& s) {
+    f("Kind", s.kind);
+    f("Object", s.object);
+    f("Problem", s.problem);
+    f("Repaired", s.repaired);
+}
+
+void describe(json::Fields& f, const SystemCheck& s) {
+    f("Findings", s.findings);
+}
+
 }  // namespace coffer::api

@@ -207,6 +207,17 @@ struct BuildCachePruneReport {
     std::uint64_t space_reclaimed = 0;
 };
 
+// Our own: what `coffer system check` finds. Of a blob, layer, container, temporary or run.
+struct SystemFinding {
+    std::string kind;
+    std::string object;
+    std::string problem;
+    bool repaired = false;
+};
+struct SystemCheck {
+    std::vector<SystemFinding> findings;
+};
+
 void describe(json::Fields& f, const ErrorResponse& s);
 void describe(json::Fields& f, const IdResponse& s);
 void describe(json::Fields& f, const LoginRequest& s);
@@ -227,5 +238,7 @@ void describe(json::Fields& f, const Info& s);
 void describe(json::Fields& f, const BuildCacheRecord& s);
 void describe(json::Fields& f, const DiskUsage& s);
 void describe(json::Fields& f, const BuildCachePruneReport& s);
+void describe(json::Fields& f, const SystemFinding& s);
+void describe(json::Fields& f, const SystemCheck& s);
 
 }  // namespace coffer::api

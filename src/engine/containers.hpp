@@ -126,6 +126,9 @@ class Containers {
     // The end of the engine's service: all containers end, those first that depend on others, and
     // start again with the next engine as their restart policies say. Returns when they have ended.
     void stop_all();
+    // Ids of which there is a control group or a bundle, and no run. `end` removes those, with the
+    // processes in them.
+    Result<std::vector<std::string>> find_strays(bool end);
     Result<void> remove(const std::string& name, const RemoveOptions& options,
                         const Caller& caller);
     Result<api::ContainersPruneReport> prune(const Filters& filters);

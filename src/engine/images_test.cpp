@@ -101,7 +101,7 @@ TEST_F(ImagesTest, body_that_is_no_tar_leaves_nothing) {
         {}, body_of("this is no tar file at all, not even a bit"), [](const auto&) {}, cancel_);
     EXPECT_FALSE(done);
     EXPECT_TRUE(MUST(images_.list({})).empty());
-    EXPECT_TRUE(MUST(store_->check({})).clean());
+    EXPECT_TRUE(MUST(store_->check({}, {.settled = {}})).empty());
     EXPECT_TRUE(MUST(store_->content().list()).empty());
 }
 

@@ -1,14 +1,18 @@
 // The first thing an engine does: find what the last one left. Containers whose shim lives go on;
 // the others are settled with what their shim wrote down; what belongs to no container is removed.
+#include <algorithm>
 #include <condition_variable>
+#include <optional>
 #include <set>
 
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "engine/containers_impl.hpp"
 #include "network/networks.hpp"
 #include "network/sandbox.hpp"
 #include "oci/runtime_spec.hpp"
 #include "store/store.hpp"
+#include "sys/cgroup.hpp"
 #include "sys/file.hpp"
 #include "volume/volumes.hpp"
 
@@ -16,6 +20,7 @@ namespace coffer::engine {
 
 namespace {
 
+constexpr std::size_t kIdLength = 64;
 constexpr std::string_view kSchema[] = {
     "CREATE TABLE containers (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, record TEXT NOT "
     "NULL)"};
@@ -138,6 +143,37 @@ void Containers::Impl::abandon(const std::string& id) {
     }
     remove_group(group);
     ignore(sys::remove_tree(path), "tried again at the next start");
+}
+
+Result<std::vector<std::string>> Containers::find_strays(bool end) {
+    const Settings& settings = impl_->core.settings;
+    const sys::cgroup::Layout& layout = sys::cgroup::host_layout();
+    std::vector<std::string> folders = {settings.exec_root + "/containers"};
+    for (const auto& hierarchy : layout.v1) {
+        folders.push_back(hierarchy.mount_point + settings.cgroup_parent);
+    }
+    if (layout.version == 2) folders.push_back(layout.unified.mount_point + settings.cgroup_parent);
+    std::set<std::string> found;
+    for (const std::string& folder : folders) {
+        if (!sys::exists(folder)) continue;
+        for (const std::string& name : TRY(sys::list_dir(folder))) {
+            if (name.size() == kIdLength && is_hex(name)) found.insert(name);
+        }
+    }
+    std::vector<std::string> strays;
+    for (const std::string& id : found) {
+        const auto container = impl_->find(id);
+        std::optional<Container::Claim> claim;  // a start or an end gets to its own end first
+        if (container) claim.emplace(*container);
+        if (container && (*container)->record()->is_running()) continue;
+        const bool is_there = std::any_of(folders.begin(), folders.end(), [&](const auto& folder) {
+            return sys::exists(folder + "/" + id);
+        });
+        if (!is_there) continue;
+        if (end) impl_->abandon(id);
+        strays.push_back(id);
+    }
+    return strays;
 }
 
 // Those that are to run and do not: after a boot, or when they ended while no engine was there.

@@ -238,18 +238,25 @@ Result<api::DiskUsage> System::disk_usage(const DiskUsageKinds& kinds) const {
     return usage;
 }
 
-Result<std::string> System::check() const {
+// The disk first: what is told of a container that is just being removed would be wrong.
+Result<api::SystemCheck> System::check(bool deep, bool repair) const {
     std::vector<std::string> known;
     for (const auto& container :
          TRY(containers_->list({.all = true, .size = false, .limit = 0, .filters = {}}))) {
         known.push_back(container.id);
     }
-    const store::StoreCheck check = TRY(core_->store.check(known));
-    return format(
-        "orphan blobs {}, orphan layers {}, orphan containers {}, unfinished {}, missing "
-        "blobs {}, missing layers {}",
-        check.orphan_blobs, check.orphan_layers, check.orphan_containers, check.unfinished,
-        check.missing_blobs, check.missing_layers);
+    api::SystemCheck check;
+    for (store::Finding& finding :
+         TRY(core_->store.check(known, {.deep = deep, .repair = repair}))) {
+        check.findings.push_back({std::move(finding.kind), std::move(finding.object),
+                                  std::move(finding.problem), finding.repaired});
+    }
+    for (std::string& id : TRY(containers_->find_strays(repair))) {
+        check.findings.push_back({"run", std::move(id),
+                                  "a control group or a bundle of a container that does not run",
+                                  repair});
+    }
+    return check;
 }
 
 }  // namespace coffer::engine

@@ -30,8 +30,9 @@ class System {
     api::Version version() const;
     Result<api::Info> info() const;
     Result<api::DiskUsage> disk_usage(const DiskUsageKinds& kinds) const;
-    // What lies on disk and belongs to nothing; for `coffer system check`.
-    Result<std::string> check() const;
+    // What on disk, and of what runs, belongs to nothing, is missing or damaged. `deep` reads all
+    // blobs; `repair` removes what belongs to nothing.
+    Result<api::SystemCheck> check(bool deep, bool repair) const;
 
   private:
     Core* core_;

@@ -119,7 +119,7 @@ class Transfers : public testing::Test {
         EXPECT_TRUE(MUST(store_->content().list()).empty());
         EXPECT_TRUE(MUST(store_->layers().list()).empty());
         EXPECT_TRUE(MUST(store_->images().list()).empty());
-        EXPECT_TRUE(MUST(store_->check({})).clean());
+        EXPECT_TRUE(MUST(store_->check({}, {.settled = {}})).empty());
     }
 
     FakeRegistry registry_;
@@ -145,7 +145,7 @@ TEST_F(Transfers, image_of_two_layers_arrives_whole) {
     const auto dirs = MUST(store_->layers().lower_dirs(record.chain_id));
     EXPECT_EQ(MUST(sys::read_file(dirs.at(1) + "/a")), "1");
     EXPECT_TRUE(seen(LayerStep::PullComplete));
-    EXPECT_TRUE(MUST(store_->check({})).clean());
+    EXPECT_TRUE(MUST(store_->check({}, {.settled = {}})).empty());
 }
 
 TEST_F(Transfers, known_layers_are_not_fetched_again) {

@@ -41,7 +41,7 @@ class ArchiveTest : public ::testing::Test {
     std::string error_of(const std::string& tar) {
         const auto store = open("errors");
         const auto loaded = load(*store, tar);
-        EXPECT_TRUE(MUST(store->check({})).clean());
+        EXPECT_TRUE(MUST(store->check({}, {.settled = {}})).empty());
         return loaded ? "no error" : loaded.error().message;
     }
     static std::string save(Store& store, const std::vector<SavedImage>& images) {
@@ -99,7 +99,8 @@ TEST_F(ArchiveTest, loads_a_classic_archive) {
         const auto dirs = MUST(store->layers().lower_dirs(image.chain_id));
         ASSERT_EQ(dirs.size(), 3U);
         EXPECT_EQ(MUST(sys::read_file(dirs[1] + "/two")), "22");
-        EXPECT_TRUE(MUST(store->check({})).clean());  // VERSION and the like are gone
+        EXPECT_TRUE(
+            MUST(store->check({}, {.settled = {}})).empty());  // VERSION and the like are gone
     }
 }
 
@@ -114,8 +115,8 @@ TEST_F(ArchiveTest, what_is_saved_can_be_loaded) {
     EXPECT_EQ(loaded[0].id, id_);
     EXPECT_THAT(loaded[0].references, ElementsAre("docker.io/library/busybox:1", "x.io/y:z"));
     EXPECT_EQ(save(*second, {{.id = id_, .references = loaded[0].references}}), saved);
-    EXPECT_TRUE(MUST(first->check({})).clean());
-    EXPECT_TRUE(MUST(second->check({})).clean());
+    EXPECT_TRUE(MUST(first->check({}, {.settled = {}})).empty());
+    EXPECT_TRUE(MUST(second->check({}, {.settled = {}})).empty());
 }
 
 TEST_F(ArchiveTest, an_image_without_names_is_saved_and_loaded) {
@@ -167,7 +168,7 @@ TEST_F(ArchiveTest, loads_an_oci_layout) {
     EXPECT_THAT(loaded[0].references, ElementsAre("docker.io/library/n:t"));
     const ImageRecord image = MUST(store->images().get(digest_of(image_config)));
     EXPECT_EQ(image.blobs.size(), 4U);  // config, layer, manifest, index
-    EXPECT_TRUE(MUST(store->check({})).clean());
+    EXPECT_TRUE(MUST(store->check({}, {.settled = {}})).empty());
     EXPECT_THAT(error_of(layout(gzip(one_))), HasSubstr("not what its descriptor says"));
 }
 

@@ -1,6 +1,10 @@
 #include "store/gc.hpp"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
 
 #include "base/log.hpp"
 #include "base/sync.hpp"
@@ -16,6 +20,23 @@ Result<Names> names(Database& database, std::string_view sql) {
     Names out;
     for (const Row& row : TRY(database.query(sql))) out.insert(row.text(0));
     return out;
+}
+
+constexpr std::string_view kUnusedLayers =
+    "SELECT chain_id FROM layers WHERE chain_id NOT IN"
+    " (SELECT parent FROM layers WHERE parent IS NOT NULL"
+    "  UNION SELECT chain_id FROM images WHERE chain_id IS NOT NULL"
+    "  UNION SELECT chain_id FROM container_layers WHERE chain_id IS NOT NULL)";
+
+Result<std::string> digest_of_file(const sys::Fd& file) {
+    Sha256 hash;
+    std::array<char, 64 * 1024> buffer;
+    for (;;) {
+        const ssize_t n = ::read(file.get(), buffer.data(), buffer.size());
+        if (n < 0) return fail_errno("read blob");
+        if (n == 0) return "sha256:" + hash.finish_hex();
+        hash.update({buffer.data(), static_cast<std::size_t>(n)});
+    }
 }
 
 }  // namespace
@@ -66,7 +87,96 @@ struct Gc::Impl {
         }
         return {};
     }
+
+    // Under the lock: what is used by nobody now is not about to be used.
+    Result<void> check_unused(const CheckOptions& options, std::vector<Finding>& findings) {
+        constexpr const char* kProblem = "belongs to no image and no container";
+        std::vector<std::string> gone;
+        std::vector<std::string> trash;
+        {
+            auto leases = held.lock();
+            const Names used = TRY(names(*database, "SELECT DISTINCT digest FROM image_blobs"));
+            std::vector<std::string> blobs;
+            for (const std::string& blob : TRY(content->list())) {
+                if (used.contains(blob) || leases->blobs.contains(blob)) continue;
+                blobs.push_back(blob);
+                findings.push_back({"blob", blob, kProblem, options.repair});
+            }
+            std::vector<std::string> chain_ids;
+            for (const std::string& chain_id : TRY(names(*database, kUnusedLayers))) {
+                if (leases->layers.contains(chain_id)) continue;
+                chain_ids.push_back(chain_id);
+                findings.push_back({"layer", chain_id, kProblem, options.repair});
+            }
+            if (!options.repair) return {};
+            TRY(remove_blobs_locked(*leases, blobs));
+            TRY(detach_layers_locked(*leases, chain_ids, gone, trash));
+        }
+        for (const std::string& path : trash) TRY(layers->discard(path));
+        return {};
+    }
+
+    Result<void> check_blobs(const CheckOptions& options, std::vector<Finding>& findings) const {
+        constexpr const char* kHelp = ": remove its images and pull them again";
+        for (const Row& row : TRY(database->query(
+                 "SELECT digest, max(size), group_concat(DISTINCT image_id) FROM image_blobs"
+                 " GROUP BY digest"))) {
+            const std::string digest = row.text(0);
+            const auto size = content->size(digest);
+            std::string problem;
+            if (!size) {
+                problem = "is missing";
+            } else if (*size != static_cast<std::uint64_t>(row.integer(1))) {
+                problem = format("has {} bytes in place of {}", *size, row.integer(1));
+            } else if (options.deep) {
+                const sys::Fd blob = TRY(content->open(digest));
+                if (TRY(digest_of_file(blob)) != digest) problem = "has another digest";
+            }
+            if (problem.empty()) continue;
+            // It may have been let go meanwhile.
+            const auto still = TRY(
+                database->first("SELECT 1 FROM image_blobs WHERE digest = ? LIMIT 1", {digest}));
+            if (still) findings.push_back({"blob", digest, problem + kHelp, false});
+        }
+        return {};
+    }
+
+    Result<void> check_folders(const CheckOptions& options, std::vector<Finding>& findings) const {
+        Names rows;
+        for (const Layer& layer : TRY(layers->list())) {
+            rows.emplace(hex_of(layer.chain_id));
+            if (sys::exists(paths->layer_diff(layer.chain_id)) || !layers->has(layer.chain_id)) {
+                continue;
+            }
+            findings.push_back({"layer", layer.chain_id,
+                                "has no files: remove its images and pull them again", false});
+        }
+        for (const std::string& name : TRY(sys::list_dir(paths->layers()))) {
+            if (!rows.contains(name))
+                TRY(report_left(paths->layers() + "/" + name, options, findings));
+        }
+        for (const std::string& name : TRY(sys::list_dir(paths->trash()))) {
+            TRY(report_left(paths->trash() + "/" + name, options, findings));
+        }
+        return {};
+    }
+
+    Result<void> report_left(const std::string& path, const CheckOptions& options,
+                             std::vector<Finding>& findings) const {
+        if (!is_settled(path, options.settled)) return {};
+        if (options.repair) TRY(layers->discard(path));
+        findings.push_back({"temporary", path, "was left by a crash", options.repair});
+        return {};
+    }
 };
+
+bool is_settled(const std::string& path, std::chrono::seconds since) {
+    struct stat info {};
+    if (::lstat(path.c_str(), &info) != 0) return false;  // it has gone
+    return std::chrono::system_clock::now() -
+               std::chrono::system_clock::from_time_t(info.st_ctim.tv_sec) >=
+           since;
+}
 
 Gc::Gc(const Paths& paths, Database& database, Content& content, Layers& layers)
     : impl_(std::make_unique<Impl>()) {
@@ -124,44 +234,13 @@ Result<void> Gc::sweep() {
     return {};
 }
 
-Result<StoreCheck> Gc::check(const std::vector<std::string>& known_containers) const {
-    StoreCheck check;
-    const Paths& paths = *impl_->paths;
-    Database& database = *impl_->database;
-
-    const Names used_blobs = TRY(names(database, "SELECT DISTINCT digest FROM image_blobs"));
-    const auto blobs = TRY(impl_->content->list());
-    const Names present(blobs.begin(), blobs.end());
-    for (const std::string& blob : present) check.orphan_blobs += used_blobs.contains(blob) ? 0 : 1;
-    for (const std::string& blob : used_blobs)
-        check.missing_blobs += present.contains(blob) ? 0 : 1;
-
-    const Names unused =
-        TRY(names(database,
-                  "SELECT chain_id FROM layers WHERE chain_id NOT IN"
-                  " (SELECT parent FROM layers WHERE parent IS NOT NULL"
-                  "  UNION SELECT chain_id FROM images WHERE chain_id IS NOT NULL"
-                  "  UNION SELECT chain_id FROM container_layers WHERE chain_id IS NOT NULL)"));
-    check.orphan_layers += unused.size();
-    Names rows;
-    for (const Layer& layer : TRY(impl_->layers->list())) {
-        rows.emplace(hex_of(layer.chain_id));
-        if (!sys::exists(paths.layer_diff(layer.chain_id))) ++check.missing_layers;
-    }
-    for (const std::string& name : TRY(sys::list_dir(paths.layers()))) {
-        if (name.starts_with("tmp-")) {
-            ++check.unfinished;
-        } else if (!rows.contains(name)) {
-            ++check.orphan_layers;
-        }
-    }
-    check.unfinished += TRY(sys::list_dir(paths.trash())).size();
-
-    const Names known(known_containers.begin(), known_containers.end());
-    Names containers = TRY(names(database, "SELECT container_id FROM container_layers"));
-    for (const std::string& name : TRY(sys::list_dir(paths.containers()))) containers.insert(name);
-    for (const std::string& id : containers) check.orphan_containers += known.contains(id) ? 0 : 1;
-    return check;
+// The blobs first: a layer or blob that was let go by now is no finding.
+Result<std::vector<Finding>> Gc::check(const CheckOptions& options) {
+    std::vector<Finding> findings;
+    TRY(impl_->check_unused(options, findings));
+    TRY(impl_->check_blobs(options, findings));
+    TRY(impl_->check_folders(options, findings));
+    return findings;
 }
 
 }  // namespace coffer::store

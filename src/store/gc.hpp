@@ -2,6 +2,7 @@
 // Garbage: blobs and layers live while an image or a container refers to them, or a Lease holds
 // them. Safe from any thread; a Lease belongs to one.
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <set>
@@ -38,20 +39,23 @@ class Lease {
     std::set<std::string, std::less<>> layers_;
 };
 
-// What lies on disk without a row, and rows without their files; all zero on a healthy store.
-struct StoreCheck {
-    std::uint64_t orphan_blobs = 0;
-    std::uint64_t orphan_layers = 0;
-    std::uint64_t orphan_containers = 0;
-    std::uint64_t unfinished = 0;  // temporary folders and trash
-    std::uint64_t missing_blobs = 0;
-    std::uint64_t missing_layers = 0;
-    bool clean() const {
-        return orphan_blobs + orphan_layers + orphan_containers + unfinished + missing_blobs +
-                   missing_layers ==
-               0;
-    }
+// Something on disk that belongs to nothing, or that is missing or damaged.
+struct Finding {
+    std::string kind;     // blob, layer, container, or temporary: what a crash left half made
+    std::string object;   // digest, chain id, container's id, or path
+    std::string problem;  // what is wrong, and what helps if nothing was repaired
+    bool repaired = false;
 };
+
+struct CheckOptions {
+    bool deep = false;    // read every blob and compare its digest
+    bool repair = false;  // remove what belongs to nothing
+    // What has been in its place for a shorter time may be in the making.
+    std::chrono::seconds settled = std::chrono::hours(1);
+};
+
+// Whether a path has been where it is for that long; false when it has gone.
+bool is_settled(const std::string& path, std::chrono::seconds since);
 
 class Gc {
   public:
@@ -71,7 +75,8 @@ class Gc {
     // The same for all there is: at start, when there are no leases.
     Result<void> sweep();
 
-    Result<StoreCheck> check(const std::vector<std::string>& known_containers) const;
+    // Nothing on a healthy store, whatever else goes on meanwhile.
+    Result<std::vector<Finding>> check(const CheckOptions& options);
 
   private:
     friend class Lease;

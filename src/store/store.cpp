@@ -88,6 +88,8 @@ struct Store::Impl {
     Layers layers;
     Gc gc;
     Images images;
+
+    Result<std::set<std::string>> containers_on_disk() const;
 };
 
 Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -111,10 +113,6 @@ Images& Store::images() {
 std::unique_ptr<Lease> Store::lease() {
     return impl_->gc.lease();
 }
-Result<StoreCheck> Store::check(const std::vector<std::string>& known_containers) {
-    return impl_->gc.check(known_containers);
-}
-
 Result<std::unique_ptr<Store>> Store::open(StoreOptions options) {
     const Paths paths(options.data_root);
     TRY(paths.create());
@@ -199,20 +197,34 @@ Result<void> Store::discard(const Detached& detached) {
     return {};
 }
 
-Result<void> Store::sweep_containers(const std::vector<std::string>& known) {
-    const std::set<std::string> keep(known.begin(), known.end());
+Result<std::set<std::string>> Store::Impl::containers_on_disk() const {
     std::set<std::string> found;
-    for (const Row& row :
-         TRY(impl_->database->query("SELECT container_id FROM container_layers"))) {
+    for (const Row& row : TRY(database->query("SELECT container_id FROM container_layers"))) {
         found.insert(row.text(0));
     }
-    for (const std::string& name : TRY(sys::list_dir(impl_->paths.containers()))) {
-        found.insert(name);
-    }
-    for (const std::string& id : found) {
+    for (const std::string& name : TRY(sys::list_dir(paths.containers()))) found.insert(name);
+    return found;
+}
+
+Result<void> Store::sweep_containers(const std::vector<std::string>& known) {
+    const std::set<std::string> keep(known.begin(), known.end());
+    for (const std::string& id : TRY(impl_->containers_on_disk())) {
         if (!keep.contains(id)) TRY(remove_writable(id));
     }
     return {};
+}
+
+Result<std::vector<Finding>> Store::check(const std::vector<std::string>& known_containers,
+                                          const CheckOptions& options) {
+    std::vector<Finding> findings = TRY(impl_->gc.check(options));
+    const std::set<std::string> known(known_containers.begin(), known_containers.end());
+    for (const std::string& id : TRY(impl_->containers_on_disk())) {
+        if (known.contains(id) || !is_settled(impl_->paths.container(id), options.settled))
+            continue;
+        if (options.repair) TRY(remove_writable(id));
+        findings.push_back({"container", id, "has files and no record", options.repair});
+    }
+    return findings;
 }
 
 }  // namespace coffer::store

@@ -63,7 +63,9 @@ class Store {
     // At start, once the engine knows its containers: removes the folders of all others.
     Result<void> sweep_containers(const std::vector<std::string>& known);
 
-    Result<StoreCheck> check(const std::vector<std::string>& known_containers);
+    // Also of the containers' folders, of which `known_containers` are right.
+    Result<std::vector<Finding>> check(const std::vector<std::string>& known_containers,
+                                       const CheckOptions& options);
 
   private:
     struct Impl;

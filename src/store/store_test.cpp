@@ -20,6 +20,8 @@ using archive::testing::TarBuilder;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::SizeIs;
+using ::testing::StartsWith;
 using ::testing::UnorderedElementsAre;
 
 class StoreTest : public ::testing::Test {
@@ -27,7 +29,9 @@ class StoreTest : public ::testing::Test {
     static sys::TempDir make_folder() { return MUST(sys::TempDir::create()); }
 
     void SetUp() override { open(); }
-    void TearDown() override { EXPECT_TRUE(MUST(store_->check(containers_)).clean()); }
+    void TearDown() override {
+        EXPECT_THAT(MUST(store_->check(containers_, {.settled = {}})), IsEmpty());
+    }
 
     void open() {
         store_.reset();
@@ -80,6 +84,12 @@ class StoreTest : public ::testing::Test {
     std::vector<std::string> containers_;
     std::unique_ptr<Store> store_;
 };
+
+std::vector<std::string> kinds(const std::vector<Finding>& findings) {
+    std::vector<std::string> out;
+    for (const Finding& finding : findings) out.push_back(finding.kind);
+    return out;
+}
 
 TEST_F(StoreTest, root_is_private_and_locked) {
     struct stat status {};
@@ -188,7 +198,7 @@ TEST_F(StoreTest, containers_nobody_knows_are_swept) {
     MUST(store_->create_writable("known", chain));
     MUST(store_->create_writable("lost", chain));
     MUST(sys::make_dirs(store_->paths().container("rowless") + "/diff"));
-    EXPECT_EQ(MUST(store_->check({"known"})).orphan_containers, 2U);
+    EXPECT_THAT(MUST(store_->check({"known"}, {.settled = {}})), SizeIs(2));
     open();
     MUST(store_->sweep_containers({"known"}));
     EXPECT_THAT(MUST(sys::list_dir(store_->paths().containers())), ElementsAre("known"));
@@ -232,6 +242,7 @@ TEST_F(StoreTest, a_damaged_blob_is_not_read) {
     const auto read = store_->content().read(id);
     ASSERT_FALSE(read);
     EXPECT_THAT(read.error().message, HasSubstr("is damaged"));
+    MUST(store_->images().remove(id));
 }
 
 TEST_F(StoreTest, two_pulls_share_one_unpack) {
@@ -292,12 +303,19 @@ TEST_F(StoreTest, a_crash_leaves_no_orphans) {
     MUST(sys::make_dirs(paths.layers() + "/tmp-1/diff/a"));
     MUST(sys::make_dirs(paths.layer(digest_of("renamed, no row")) + "/diff"));
     MUST(sys::make_dirs(paths.trash() + "/1/diff"));
-    const StoreCheck before = MUST(store_->check({}));
-    EXPECT_EQ(before.orphan_blobs, 3U);
-    EXPECT_EQ(before.orphan_layers, 2U);
-    EXPECT_EQ(before.unfinished, 2U);
+    MUST(sys::make_dirs(paths.container("gone") + "/diff"));
+    EXPECT_THAT(kinds(MUST(store_->check({}, {}))),  // what is new may be in the making
+                ElementsAre("blob", "blob", "blob", "layer"));
+    const CheckOptions all{.settled = std::chrono::seconds(0)};
+    EXPECT_THAT(
+        kinds(MUST(store_->check({"gone"}, all))),
+        ElementsAre("blob", "blob", "blob", "layer", "temporary", "temporary", "temporary"));
     open();
-    EXPECT_TRUE(MUST(store_->check({})).clean());
+    EXPECT_THAT(MUST(store_->check({"gone"}, all)), IsEmpty());
+    CheckOptions repair = all;
+    repair.repair = true;
+    EXPECT_THAT(kinds(MUST(store_->check({}, repair))), ElementsAre("container"));
+    EXPECT_THAT(MUST(store_->check({}, all)), IsEmpty());
     EXPECT_EQ(MUST(store_->images().list()).size(), 1U);
     EXPECT_EQ(MUST(store_->images().get(id)).size, 4U);
 }
@@ -311,13 +329,41 @@ TEST_F(StoreTest, tells_images_built_on_another) {
     EXPECT_THAT(MUST(store_->images().built_on(top)), IsEmpty());
 }
 
-TEST_F(StoreTest, a_missing_file_is_counted) {
+TEST_F(StoreTest, a_check_repairs_and_leaves_what_is_held) {
+    MUST(store_->content().put("unused blob"));
+    const TestLayer layer = make_layer("unused");
+    MUST(add_layer(layer, "", layer.diff_id));
+    MUST(sys::make_dirs(store_->paths().trash() + "/1/diff"));
+    const CheckOptions repair{.repair = true, .settled = std::chrono::seconds(0)};
+    {
+        const auto lease = store_->lease();
+        lease->layer(layer.diff_id);
+        EXPECT_THAT(kinds(MUST(store_->check({}, repair))),
+                    ElementsAre("blob", "blob", "temporary"));
+        EXPECT_TRUE(store_->layers().has(layer.diff_id));
+    }
+    EXPECT_THAT(MUST(store_->check({}, repair)), IsEmpty());  // its holder took the layer away
+}
+
+TEST_F(StoreTest, a_check_finds_what_is_missing_or_damaged) {
     const std::string id = add_image({"x"}, "a");
+    const auto problem = [&](bool deep) {
+        const auto findings = MUST(store_->check({}, {.deep = deep, .repair = true}));
+        return findings.empty() ? std::string() : findings[0].kind + " " + findings[0].problem;
+    };
+    EXPECT_EQ(problem(true), "");
+    const std::string path = store_->paths().blob(id);
+    const std::string text = MUST(sys::read_file(path));
+    MUST(sys::write_file(path, std::string(text.size(), '?')));
+    EXPECT_EQ(problem(false), "");
+    EXPECT_THAT(problem(true), StartsWith("blob has another digest"));
+    MUST(sys::write_file(path, text + "?"));
+    EXPECT_THAT(problem(false), StartsWith("blob has"));
     MUST(store_->content().remove(id));
+    EXPECT_THAT(problem(false), StartsWith("blob is missing"));
+    MUST(store_->content().put(text));
     MUST(sys::remove_tree(store_->paths().layer(make_layer("x").diff_id)));
-    const StoreCheck check = MUST(store_->check({}));
-    EXPECT_EQ(check.missing_blobs, 1U);
-    EXPECT_EQ(check.missing_layers, 1U);
+    EXPECT_THAT(problem(false), StartsWith("layer has no files"));
     MUST(store_->images().remove(id));
 }
 

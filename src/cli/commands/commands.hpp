@@ -65,6 +65,7 @@ extern const Command kEvents;
 extern const Command kInspect;
 extern const Command kSystem;
 // disk_usage.cpp
+extern const Command kSystemCheck;
 extern const Command kSystemDf;
 // system_prune.cpp
 extern const Command kSystemPrune;

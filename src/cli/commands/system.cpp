@@ -394,8 +394,8 @@ constinit const Command kInspect{
     .completes = Completes::Containers,
 };
 
-static constinit const std::array<const Command*, 4> kSystemCommands = {&kSystemDf, &kEvents,
-                                                                        &kInfo, &kSystemPrune};
+static constinit const std::array<const Command*, 5> kSystemCommands = {
+    &kSystemCheck, &kSystemDf, &kEvents, &kInfo, &kSystemPrune};
 constinit const Command kSystem{
     .name = "system",
     .arguments = {},

@@ -18,14 +18,19 @@ Result<http::Reply> ping(Context&, const Request&);
 Result<http::Reply> version(Context&, const Request&);
 Result<http::Reply> info(Context&, const Request&);
 Result<http::Reply> events(Context&, const Request&);
+Result<http::Reply> check(Context& context, const Request& request) {
+    return json_reply(TRY(context.system.check(request.flag("deep"), request.flag("repair"))));
+}
+
 Result<http::Reply> disk_usage(Context&, const Request&);
 Result<http::Reply> check_login(Context&, const Request&);
+Result<http::Reply> check(Context&, const Request&);
 
 constexpr Route kRoutes[] = {
     {Method::Get, "/_ping", &ping},        {Method::Head, "/_ping", &ping},
     {Method::Get, "/version", &version},   {Method::Get, "/info", &info},
     {Method::Get, "/events", &events},     {Method::Get, "/system/df", &disk_usage},
-    {Method::Post, "/auth", &check_login},
+    {Method::Post, "/auth", &check_login}, {Method::Post, "/coffer/system/check", &check},
 };
 
 Result<http::Reply> ping(Context&, const Request& request) {
