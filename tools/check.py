@@ -48,7 +48,8 @@ def report(name, started, passed, failed, skipped, text, keep=60):
     counts += f", {skipped} skipped" if skipped else ""
     print(f"{'FAIL' if failed else 'ok  '} {name} ({counts}, {time.monotonic() - started:.0f} s)")
     if failed:
-        print("    " + "\n    ".join(text.splitlines()[-keep:]))
+        told = [line for line in text.splitlines() if not line.startswith("ok ")]
+        print("    " + "\n    ".join(told[-keep:]))
     sys.stdout.flush()
 
 
@@ -104,8 +105,7 @@ def system(preset, *names):
                         env={"ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1:quarantine_size_mb=4"})
     found = re.search(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", text, re.M)
     passed, failed, skipped = (int(n) for n in found.groups()) if found else (0, 1, 0)
-    report(f"system/{preset}", started, passed, failed, skipped,
-           "\n".join(line for line in text.splitlines() if not line.startswith("ok ")), keep=200)
+    report(f"system/{preset}", started, passed, failed, skipped, text, keep=200)
 
 
 def threads():
