@@ -101,7 +101,8 @@ def unit(preset):
 
 def system(preset, *names):
     started = time.monotonic()
-    _, text = output_of([str(ROOT / "tests/run"), "--bin", f"build/{preset}/bin", *names],
+    _, text = output_of([str(ROOT / "tests/run"), "--bin", f"build/{preset}/bin", "--jobs", str(JOBS),
+                         *names],
                         env={"ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1:quarantine_size_mb=4"})
     found = re.search(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", text, re.M)
     passed, failed, skipped = (int(n) for n in found.groups()) if found else (0, 1, 0)

@@ -90,6 +90,7 @@ Result<Change> change_bindings(Record& record, const api::PortMap& add, const ap
 // As they were, at the same places.
 std::vector<network::PortRequest> requests_for(const std::vector<network::PublishedPort>& ports) {
     std::vector<network::PortRequest> requests;
+    requests.reserve(ports.size());
     for (const network::PublishedPort& port : ports) {
         requests.push_back({.protocol = port.protocol,
                             .container_port = port.container_port,
