@@ -8,21 +8,18 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "ask.h"
 
 static const int kCalls[] = {
     SYS_accept4, SYS_bind,       SYS_capset,     SYS_chdir,         SYS_chown,    SYS_clone3,
@@ -47,20 +44,6 @@ static void die(const char* what) {
     exit(99);
 }
 
-static int load_filter(void) {
-    struct sock_filter code[kCount + 4];
-    int n = 0;
-    code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
-    for (int i = 0; i < kCount; ++i) {
-        code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)kCalls[i],
-                                                 (unsigned char)(kCount - i), 0);
-    }
-    code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-    code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
-    struct sock_fprog program = {(unsigned short)n, code};
-    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
-}
-
 int main(int argc, char** argv) {
     if (argc < 4) return 99;
     const int wanted = atoi(argv[1]);
@@ -69,7 +52,7 @@ int main(int argc, char** argv) {
     if (pipe2(pair, O_CLOEXEC) != 0) die("pipe");
     const pid_t child = fork();
     if (child == 0) {
-        const int listener = load_filter();
+        const int listener = ask_about(kCalls, kCount);
         if (listener < 0) die("seccomp");
         /* write(2) would be asked about: the number is the parent's to guess, by pidfd_getfd. */
         if (fcntl(listener, F_DUPFD, 100) != 100) die("dup");

@@ -9,19 +9,17 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
+
+#include "ask.h"
 
 static const int kCalls[] = {
     SYS_bind,      SYS_clone,     SYS_clone3,     SYS_execve,   SYS_fdatasync, SYS_fork,      SYS_fsmount,
@@ -36,20 +34,6 @@ enum { kCount = sizeof kCalls / sizeof kCalls[0], kListener = 100 };
 static void die(const char* what) {
     perror(what);
     _exit(99);
-}
-
-static int load_filter(void) {
-    struct sock_filter code[kCount + 3];
-    int n = 0;
-    code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
-    for (int i = 0; i < kCount; ++i) {
-        code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)kCalls[i],
-                                                 (unsigned char)(kCount - i), 0);
-    }
-    code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-    code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
-    struct sock_fprog program = {(unsigned short)n, code};
-    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
 }
 
 /* The number after `field` in /proc/PID/status; the name's own line must be `name`, if not null. */
@@ -128,7 +112,7 @@ int main(int argc, char** argv) {
         serve(control, engine, strcmp(argv[2], "shim") == 0);
         _exit(0);
     }
-    const int listener = load_filter();
+    const int listener = ask_about(kCalls, kCount);
     if (listener < 0) die("seccomp");
     if (fcntl(listener, F_DUPFD_CLOEXEC, kListener) != kListener) die("dup");
     char byte;
