@@ -103,7 +103,7 @@ def system(preset, *names):
     started = time.monotonic()
     _, text = output_of([str(ROOT / "tests/run"), "--bin", f"build/{preset}/bin", "--jobs", str(JOBS),
                          *names],
-                        env={"ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1:quarantine_size_mb=4"})
+                        env={"ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1"})
     found = re.search(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", text, re.M)
     passed, failed, skipped = (int(n) for n in found.groups()) if found else (0, 1, 0)
     report(f"system/{preset}", started, passed, failed, skipped, text, keep=200)

@@ -219,7 +219,8 @@ class Reader {
 
     CreateOptions read() {
         out_.image = text_of(container_, "Config.Image");
-        std::string_view name = trim(text("Name"));
+        const std::string full_name = text("Name");
+        std::string_view name = trim(full_name);
         if (name.starts_with('/')) name.remove_prefix(1);
         put("name", std::string(name));
         add_hostname();
