@@ -1,7 +1,5 @@
 #include "cli/command.hpp"
 
-#include <algorithm>
-
 #include "base/text.hpp"
 
 namespace coffer::cli {

@@ -112,8 +112,7 @@ class AttachTest(unittest.TestCase):
     def tearDown(self):
         for stream in self.streams:
             stream.close()
-        for one in engine.json("GET", "/containers/json?all=1"):
-            engine.api("DELETE", f"/containers/{one['Id']}?force=1&v=1")
+        engine.remove_containers()
 
     def start(self, *command, flags=()):
         engine.docker("run", "-d", "--name", "ct", "--network", "none", *flags, "busybox",

@@ -65,8 +65,7 @@ def archive_of(layers, config=None, name="bad:1", diff_ids=None, raw_config=None
 
 class BadInput(unittest.TestCase):
     def tearDown(self):
-        for one in engine.json("GET", "/containers/json?all=1"):
-            engine.api("DELETE", f"/containers/{one['Id']}?force=1&v=1")
+        engine.remove_containers()
         for image in engine.json("GET", "/images/json"):
             if "busybox:latest" not in (image["RepoTags"] or []):
                 engine.api("DELETE", f"/images/{image['Id']}?force=1")

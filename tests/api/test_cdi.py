@@ -92,6 +92,5 @@ class CdiTest(unittest.TestCase):
         self.assertIn({"Source": "cdi", "ID": "acme.com/tape=0"}, info["DiscoveredDevices"])
 
 
-
 if __name__ == "__main__":
     unittest.main()

@@ -72,8 +72,7 @@ class FilesTest(unittest.TestCase):
         self.addCleanup(self.clear)
 
     def clear(self):
-        for one in engine.json("GET", "/containers/json?all=1"):
-            engine.api("DELETE", f"/containers/{one['Id']}?force=1&v=1")
+        engine.remove_containers()
 
     def run_box(self, *args, command=()):
         return engine.docker("run", "-d", "--network", "none", "--name", "box", *args, "box",

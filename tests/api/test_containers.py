@@ -27,8 +27,7 @@ def tearDownModule():
 
 class ContainerTest(unittest.TestCase):
     def tearDown(self):
-        for one in engine.json("GET", "/containers/json?all=1"):
-            engine.api("DELETE", f"/containers/{one['Id']}?force=1&v=1")
+        engine.remove_containers()
         self.assertEqual(engine.json("GET", "/containers/json?all=1"), [])
 
     def docker(self, *args, **options):

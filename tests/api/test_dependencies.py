@@ -21,8 +21,7 @@ def tearDownModule():
 
 class DependenciesTest(unittest.TestCase):
     def tearDown(self):
-        for one in engine.json("GET", "/containers/json?all=1"):
-            engine.api("DELETE", f"/containers/{one['Id']}?force=1&v=1")
+        engine.remove_containers()
 
     def service(self, name, depends_on, *args, command="trap exit TERM; while :; do sleep 0.1; done"):
         engine.docker("run", "-d", "--name", name, "--restart", "unless-stopped",

@@ -33,8 +33,7 @@ def told(since, **options):
 
 class EventsTest(unittest.TestCase):
     def tearDown(self):
-        for one in engine.json("GET", "/containers/json?all=1"):
-            engine.api("DELETE", f"/containers/{one['Id']}?force=1&v=1")
+        engine.remove_containers()
 
     def test_the_life_of_a_container(self):
         start = time.time()

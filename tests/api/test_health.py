@@ -31,8 +31,7 @@ class HealthTest(unittest.TestCase):
         self.since = time.time()
 
     def tearDown(self):
-        for one in engine.json("GET", "/containers/json?all=1"):
-            engine.api("DELETE", f"/containers/{one['Id']}?force=1&v=1")
+        engine.remove_containers()
 
     def out(self, *args, **options):
         return engine.docker(*args, **options).stdout

@@ -26,8 +26,7 @@ class LifeTest(unittest.TestCase):
         self.since = time.time()
 
     def tearDown(self):
-        for one in engine.json("GET", "/containers/json?all=1"):
-            engine.api("DELETE", f"/containers/{one['Id']}?force=1&v=1")
+        engine.remove_containers()
         self.assertEqual(engine.json("GET", "/containers/json?all=1"), [])
 
     def out(self, *args, **options):

@@ -32,8 +32,7 @@ class DriverTest(unittest.TestCase):
         self.open = []
 
     def tearDown(self):
-        for one in engine.json("GET", "/containers/json?all=1"):
-            engine.api("DELETE", f"/containers/{one['Id']}?force=1&v=1")
+        engine.remove_containers()
         for receiver in self.open:
             receiver.close()
         self.folder.cleanup()

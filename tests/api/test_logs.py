@@ -28,8 +28,7 @@ def counting(lines, pause=""):
 
 class LogTest(unittest.TestCase):
     def tearDown(self):
-        for one in engine.json("GET", "/containers/json?all=1"):
-            engine.api("DELETE", f"/containers/{one['Id']}?force=1&v=1")
+        engine.remove_containers()
 
     def run_with(self, script, *options, driver="json-file", more=(), detach=False):
         flags = [word for option in options for word in ("--log-opt", option)]

@@ -22,22 +22,9 @@ def namespace(pid, kind):
     return os.readlink(f"/proc/{pid}/ns/{kind}")
 
 
-def pids_of_shims():
-    found = []
-    for entry in pathlib.Path("/proc").glob("[0-9]*"):
-        try:
-            words = (entry / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if words[0].endswith(b"/coffer-shim") and words[1].startswith(bytes(engine.exec_root)):
-            found.append(int(entry.name))
-    return found
-
-
 class ModesTest(unittest.TestCase):
     def tearDown(self):
-        for one in engine.json("GET", "/containers/json?all=1"):
-            engine.api("DELETE", f"/containers/{one['Id']}?force=1&v=1")
+        engine.remove_containers()
 
     def out(self, *args):
         return engine.docker("run", "--rm", *args).stdout
@@ -165,7 +152,7 @@ class Processes(ModesTest):
         wait_until(lambda: self.inspect("guest")["RestartCount"] > 0 and self.together())
         # After a boot, too: whose namespace it is comes first.
         engine.stop()
-        for pid in pids_of_shims():
+        for _, pid in engine.shims():
             os.kill(pid, 9)
         engine.start()
         wait_until(self.together)

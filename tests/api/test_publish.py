@@ -37,8 +37,7 @@ class Publish(unittest.TestCase):
         wait_until(lambda: answers(18201))
 
     def tearDown(self):
-        for one in engine.json("GET", "/containers/json?all=1"):
-            engine.api("DELETE", f"/containers/{one['Id']}?force=1&v=1")
+        engine.remove_containers()
 
     def update(self, *args, check=True):
         return engine.coffer("update", *args, "one", check=check)

@@ -28,8 +28,7 @@ def tearDownModule():
 
 class RealImage(unittest.TestCase):
     def tearDown(self):
-        for one in engine.json("GET", "/containers/json?all=1"):
-            engine.api("DELETE", f"/containers/{one['Id']}?force=1&v=1")
+        engine.remove_containers()
 
     def out(self, *args):
         return engine.docker(*args).stdout

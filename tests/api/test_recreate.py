@@ -24,8 +24,7 @@ def tearDownModule():
 
 class Recreate(unittest.TestCase):
     def tearDown(self):
-        for one in engine.json("GET", "/containers/json?all=1"):
-            engine.api("DELETE", f"/containers/{one['Id']}?force=1&v=1")
+        engine.remove_containers()
 
     def run_one(self, *args, command=LOOP):
         engine.docker("run", "-d", "--name", "one", *args, "busybox", "sh", "-c", command)

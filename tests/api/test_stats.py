@@ -37,8 +37,7 @@ class Stream:
 
 class ObservedTest(unittest.TestCase):
     def tearDown(self):
-        for one in engine.json("GET", "/containers/json?all=1"):
-            engine.api("DELETE", f"/containers/{one['Id']}?force=1&v=1")
+        engine.remove_containers()
 
     def run_container(self, name, *command, flags=()):
         engine.docker("run", "-d", "--name", name, *flags, "busybox", *command)

@@ -64,8 +64,7 @@ def run(*args, **options):
 
 class VolumeTest(unittest.TestCase):
     def tearDown(self):
-        for one in engine.json("GET", "/containers/json?all=1"):
-            engine.api("DELETE", f"/containers/{one['Id']}?force=1&v=1")
+        engine.remove_containers()
         for one in engine.json("GET", "/volumes")["Volumes"] or []:
             self.assertEqual(engine.api("DELETE", f"/volumes/{one['Name']}")[0], 204)
         self.assertEqual(CANARY.read_text(), "host")

@@ -63,8 +63,7 @@ class InspectAs(unittest.TestCase):
     maxDiff = None
 
     def tearDown(self):
-        for one in engine.json("GET", "/containers/json?all=1"):
-            engine.api("DELETE", f"/containers/{one['Id']}?force=1&v=1")
+        engine.remove_containers()
 
     def view(self, name):
         found = engine.json("GET", f"/containers/{name}/json")

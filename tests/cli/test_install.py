@@ -84,18 +84,12 @@ class RuntimeOptions(unittest.TestCase):
 
 class Completions(unittest.TestCase):
     def test_bash(self):
-        script = prefix / "share/bash-completion/completions/coffer"
-        out = output_of("bash", "--norc", "-c",
-                        f"source {script}; COMP_WORDS=(coffer imp); COMP_CWORD=1; _coffer;"
-                        "echo ${COMPREPLY[@]}")
-        self.assertEqual(out, "import\n")
-
-    def test_bash_of_the_runtime(self):
-        script = prefix / "share/bash-completion/completions/coffer-oci"
-        out = output_of("bash", "--norc", "-c",
-                        f"source {script}; COMP_WORDS=(coffer-oci upd); COMP_CWORD=1; _coffer-oci;"
-                        "echo ${COMPREPLY[@]}")
-        self.assertEqual(out, "update\n")
+        for program, typed, offered in (("coffer", "imp", "import\n"), ("coffer-oci", "upd", "update\n")):
+            script = prefix / "share/bash-completion/completions" / program
+            out = output_of("bash", "--norc", "-c",
+                            f"source {script}; COMP_WORDS=({program} {typed}); COMP_CWORD=1; _{program};"
+                            "echo ${COMPREPLY[@]}")
+            self.assertEqual(out, offered)
 
     def test_zsh_of_the_runtime(self):
         out = output_of("zsh", "-f", "-c",
@@ -104,12 +98,6 @@ class Completions(unittest.TestCase):
                         "_describe() { print -rl -- ${(P)2} }; words=(coffer-oci kill --a); CURRENT=3;"
                         "_coffer-oci")
         self.assertEqual(out, "_coffer-oci\n--all:to every process of the container\n")
-
-    def test_fish_of_the_runtime(self):
-        out = output_of("fish", "--no-config", "-c",
-                        f"source {prefix}/share/fish/vendor_completions.d/coffer-oci.fish;"
-                        "complete -C 'coffer-oci check'")
-        self.assertIn("checkpoint\t", out)
 
     def test_zsh(self):
         # As the completion system finds and calls it; what it offers is printed.
@@ -125,10 +113,12 @@ class Completions(unittest.TestCase):
             "--output:Write to a file, instead of STDOUT", "files"])
 
     def test_fish(self):
-        out = output_of("fish", "--no-config", "-c",
-                        f"source {prefix}/share/fish/vendor_completions.d/coffer.fish;"
-                        "complete -C 'coffer impo'")
-        self.assertIn("import\tImport the contents", out)
+        for program, typed, offered in (("coffer", "impo", "import\tImport the contents"),
+                                        ("coffer-oci", "check", "checkpoint\t")):
+            out = output_of("fish", "--no-config", "-c",
+                            f"source {prefix}/share/fish/vendor_completions.d/{program}.fish;"
+                            f"complete -C '{program} {typed}'")
+            self.assertIn(offered, out)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,16 @@
 """kill -9 of cofferd: containers go on, and nothing is left over after the next start."""
-import glob
 import io
 import os
 import pathlib
 import random
 import signal
 import subprocess
-import sys
 import tarfile
 import threading
 import time
 import unittest
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
-from engine import Engine  # noqa: E402
+from support.engine import Engine, links
 
 KILLS = 25  # at least
 CYCLES = 200  # where the machine does so many in LIMIT seconds
@@ -30,24 +27,6 @@ def busybox_tar():
             link.linkname = "busybox"
             tar.addfile(link)
     return out.getvalue()
-
-
-def links(prefix="cof"):
-    text = subprocess.run(["ip", "-o", "link"], stdout=subprocess.PIPE, text=True).stdout
-    return sorted(line.split(": ")[1].split("@")[0] for line in text.splitlines()
-                  if line.split(": ")[1].startswith(prefix) and "@" in line.split(": ")[1])
-
-
-def shims(engine):
-    found = []
-    for path in glob.glob("/proc/[0-9]*/cmdline"):
-        try:
-            words = pathlib.Path(path).read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if len(words) > 1 and words[1].startswith(os.fsencode(engine.exec_root)):
-            found.append(words[1].decode())
-    return found
 
 
 class EngineKilled(unittest.TestCase):
@@ -114,7 +93,7 @@ class EngineKilled(unittest.TestCase):
         if ids:
             self.engine.docker("rm", "-f", *ids)
         time.sleep(1)
-        self.assertEqual(shims(self.engine), [])
+        self.assertEqual(self.engine.shims(), [])
         self.assertEqual(self.engine.cgroups(), [])
         self.assertEqual(links(), self.links_before)
         self.assertEqual(pathlib.Path("/proc/self/mounts").read_text(), self.mounts_before)

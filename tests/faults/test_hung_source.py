@@ -1,14 +1,11 @@
 """A bind source on a file system that answers nothing (a network file system whose server is gone):
 who asks for it waits, and nobody else."""
 import os
-import pathlib
 import subprocess
-import sys
 import unittest
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
-from bundle import payload  # noqa: E402
-from engine import DOCKER, Engine  # noqa: E402
+from support.bundle import payload
+from support.engine import DOCKER, Engine
 
 
 @unittest.skipUnless(os.path.exists("/dev/fuse"), "needs /dev/fuse")

@@ -33,6 +33,13 @@ def wait_until(condition, seconds=60):
     return value
 
 
+def links():
+    """Links of engines that lead to containers."""
+    text = subprocess.run(["ip", "-o", "link"], stdout=subprocess.PIPE, text=True).stdout
+    names = [line.split(": ")[1] for line in text.splitlines()]
+    return sorted(name.split("@")[0] for name in names if name.startswith("cof") and "@" in name)
+
+
 class Connection(http.client.HTTPConnection):
     """HTTP over a unix socket."""
 
@@ -99,10 +106,25 @@ class Engine:
     def close(self):
         """Removes all containers, ends the engine and deletes its folders."""
         if self.process is not None and self.process.poll() is None:
-            for one in self.json("GET", "/containers/json?all=1") or []:
-                self.api("DELETE", f"/containers/{one['Id']}?force=1&v=1")
+            self.remove_containers()
         self.stop()
         shutil.rmtree(self.dir, ignore_errors=True)
+
+    def remove_containers(self):
+        for one in self.json("GET", "/containers/json?all=1") or []:
+            self.api("DELETE", f"/containers/{one['Id']}?force=1&v=1")
+
+    def shims(self):
+        """The container and the process of each of its shims."""
+        found = []
+        for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                words = path.read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if len(words) > 1 and words[1].startswith(bytes(self.exec_root)):
+                found.append((os.path.basename(words[1].decode()), int(path.parent.name)))
+        return found
 
     def cgroups(self):
         """The control groups of its containers; they are named after the data root."""

@@ -64,10 +64,9 @@ extern const Command kInfo;
 extern const Command kEvents;
 extern const Command kInspect;
 extern const Command kSystem;
-// disk_usage.cpp
+// system_check.cpp, disk_usage.cpp, system_prune.cpp
 extern const Command kSystemCheck;
 extern const Command kSystemDf;
-// system_prune.cpp
 extern const Command kSystemPrune;
 // login.cpp
 extern const Command kLogin;

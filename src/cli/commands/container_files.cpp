@@ -6,7 +6,6 @@
 #include "cli/commands/archives.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/output.hpp"
-#include "cli/terminal.hpp"
 #include "oci/reference.hpp"
 #include "sys/file.hpp"
 

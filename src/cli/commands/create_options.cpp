@@ -108,8 +108,6 @@ constexpr DeviceField kDeviceFields[] = {
     {"BlkioDeviceReadIOps", "device-read-iops", "Rate"},
     {"BlkioDeviceWriteIOps", "device-write-iops", "Rate"},
 };
-// The engine's own notes, which no option is for.
-constexpr std::string_view kLevelNote = "coffer.security.level";
 
 std::string decimal_text(std::int64_t billionths) {
     std::string text = format("{}.{:09}", billionths / 1'000'000'000, billionths % 1'000'000'000);
@@ -147,6 +145,11 @@ std::vector<std::string> words_of(const json::Value& list) {
     return words;
 }
 
+// "key=value" of a member.
+std::string pair_text(const json::Member& member) {
+    return member.key + "=" + text_of(member.value, "");
+}
+
 // "--mount" of an entry of HostConfig.Mounts.
 std::string mount_text(const json::Value& mount) {
     std::vector<std::string> fields = {"type=" + text_of(mount, "Type")};
@@ -167,11 +170,11 @@ std::string mount_text(const json::Value& mount) {
     add_switch("volume-nocopy", "VolumeOptions.NoCopy");
     add("volume-subpath", text_of(mount, "VolumeOptions.Subpath"));
     for (const json::Member& label : object_of(mount, "VolumeOptions.Labels")) {
-        add("volume-label", label.key + "=" + text_of(label.value, ""));
+        add("volume-label", pair_text(label));
     }
     add("volume-driver", text_of(mount, "VolumeOptions.DriverConfig.Name"));
     for (const json::Member& option : object_of(mount, "VolumeOptions.DriverConfig.Options")) {
-        add("volume-opt", option.key + "=" + text_of(option.value, ""));
+        add("volume-opt", pair_text(option));
     }
     if (const auto size = int_of(mount, "TmpfsOptions.SizeBytes"); size != 0) {
         add("tmpfs-size", format("{}", size));
@@ -202,7 +205,7 @@ std::string network_text(const std::string& name, const json::Value& settings) {
     const std::string mac = text_of(settings, "MacAddress");
     if (!is_made_up(mac, text_of(settings, "IPAddress"))) add("mac-address", mac);
     for (const json::Member& option : object_of(settings, "DriverOpts")) {
-        add("driver-opt", option.key + "=" + text_of(option.value, ""));
+        add("driver-opt", pair_text(option));
     }
     if (const auto priority = int_of(settings, "GwPriority"); priority != 0) {
         add("gw-priority", format("{}", priority));
@@ -227,6 +230,7 @@ class Reader {
         for (const Field& field : kFields) {
             add(field, at(container_, field.path), json::Value());
         }
+        add_retries();
         for (const Field& field : kImageFields) {
             const std::string path = format("Config.{}", field.path);
             add(field, at(container_, path), at(image_, path));
@@ -278,7 +282,7 @@ class Reader {
                     if ((other != nullptr && *other == entry.value) || entry.key == kLevelNote) {
                         continue;
                     }
-                    put(field.flag, entry.key + "=" + text_of(entry.value, ""));
+                    put(field.flag, pair_text(entry));
                 }
                 return;
         }
@@ -291,6 +295,14 @@ class Reader {
         put(field.flag, field.form == Form::Cpus       ? decimal_text(*number)
                         : field.form == Form::Duration ? duration_text(*number)
                                                        : format("{}", *number));
+    }
+
+    // "on-failure:3"
+    void add_retries() {
+        const auto count = int_of(container_, "HostConfig.RestartPolicy.MaximumRetryCount");
+        for (CreateOption& option : out_.flags) {
+            if (option.flag == "restart" && count != 0) option.value += format(":{}", count);
+        }
     }
 
     void add_hostname() {
@@ -397,11 +409,7 @@ class Reader {
         const json::Object& options = object_of(container_, "HostConfig.LogConfig.Config");
         if (driver != "json-file" || !options.empty()) put("log-driver", driver);
         for (const json::Member& option : options) {
-            put("log-opt", option.key + "=" + text_of(option.value, ""));
-        }
-        const auto count = int_of(container_, "HostConfig.RestartPolicy.MaximumRetryCount");
-        for (CreateOption& option : out_.flags) {
-            if (option.flag == "restart" && count != 0) option.value += format(":{}", count);
+            put("log-opt", pair_text(option));
         }
     }
 

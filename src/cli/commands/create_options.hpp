@@ -24,6 +24,9 @@ struct CreateOptions {
     std::vector<std::string> arguments() const;
 };
 
+// The engine's own annotation, which no option is for.
+constexpr std::string_view kLevelNote = "coffer.security.level";
+
 // From what inspect tells of the container and of its image.
 CreateOptions create_options(const json::Value& container, const json::Value& image);
 

@@ -1,7 +1,6 @@
 #include "cli/commands/inspect_as.hpp"
 
 #include <algorithm>
-#include <map>
 
 #include "base/text.hpp"
 #include "cli/api_client.hpp"

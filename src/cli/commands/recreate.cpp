@@ -62,12 +62,12 @@ Result<Values> changed_options(const Values& given, const CreateOptions& own) {
             labels.push_back(std::move(line));
         }
     }
-    const std::vector<std::string> environment = TRY(environment_of(given));
-    const std::set<std::string> variables = names_in(environment);
+    const std::set<std::string> label_names = names_in(labels);
+    const std::set<std::string> variables = names_in(TRY(environment_of(given)));
     std::vector<CreateOption> kept;
     for (const CreateOption& option : own.flags) {
         if (option.flag == "name") continue;  // it keeps its own
-        if (!is_replaced(option, given, variables, names_in(labels))) kept.push_back(option);
+        if (!is_replaced(option, given, variables, label_names)) kept.push_back(option);
     }
     Values all = given;
     TRY(add_options(all, kept));
@@ -81,8 +81,7 @@ void keep_the_rest(json::Value& body, const json::Value& own, const json::Value&
                                         member.key) != std::end(kOfTheImage);
         const json::Value* was = before.find(member.key);
         const json::Value* is = body.find(member.key);
-        const bool changed =
-            is != nullptr && was != nullptr ? !(*is == *was) : is != nullptr || was != nullptr;
+        const bool changed = is != nullptr && was != nullptr ? *is != *was : is != was;
         if (!of_image && !changed) body.set(member.key, member.value);
     }
 }
@@ -113,10 +112,10 @@ Result<int> recreate(Invocation& call) {
     // The engine's own note, and what follows from the level that it notes.
     if (json::Value* notes = own_host.find("Annotations")) {
         std::erase_if(*notes->if_object(),
-                      [](const json::Member& note) { return note.key == "coffer.security.level"; });
+                      [](const json::Member& note) { return note.key == kLevelNote; });
     }
     if (own_host.find("SecurityOpt") != nullptr && host.find("SecurityOpt") != nullptr &&
-        !(*host.find("SecurityOpt") == *before.at_path("HostConfig.SecurityOpt"))) {
+        *host.find("SecurityOpt") != *before.at_path("HostConfig.SecurityOpt")) {
         own_host.set("MaskedPaths", *host.find("MaskedPaths"));
         own_host.set("ReadonlyPaths", *host.find("ReadonlyPaths"));
     }

@@ -10,7 +10,6 @@
 #include "cli/commands/formats.hpp"
 #include "cli/live_view.hpp"
 #include "cli/output.hpp"
-#include "cli/table.hpp"
 #include "cli/terminal.hpp"
 #include "cli/units.hpp"
 #include "cli/usage.hpp"

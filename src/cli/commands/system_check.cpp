@@ -1,10 +1,7 @@
 // coffer system check: what on the engine's disk, and of its runs, belongs to nothing or is
 // damaged.
-#include <algorithm>
-
 #include "cli/commands/commands.hpp"
 #include "cli/commands/formats.hpp"
-#include "cli/commands/rows.hpp"
 #include "cli/output.hpp"
 
 namespace coffer::cli {
