@@ -5,9 +5,9 @@
 
 Prints, with the ratios: the time to create and start them all over as many connections as there are
 clients; the memory (PSS) of the engine and all that it keeps running besides the containers; the
-time of `docker ps`, of `coffer ps` beside it, and of the API call under both, medians of 5; and for cofferd, killed and started again: the time until the API
-answers, and until all containers are listed as running, their logs whole. Needs docker.io and
-busybox-static.
+time of `docker ps`, of `coffer ps` beside it, and of the API call under both, medians of 5; and for
+cofferd, killed and started again: the time until the API answers, and until all containers are
+listed as running, their logs whole. Needs docker.io and busybox-static.
 """
 import argparse
 import concurrent.futures
@@ -44,16 +44,27 @@ class Connection(http.client.HTTPConnection):
         return text
 
 
-def start_all(path, count, clients, network):
+def for_all(path, count, clients, act):
+    """act(connection, number) for each container; the seconds."""
     def some(first):
         connection = Connection(path)
         for n in range(first, count, clients):
-            connection.ask("POST", f"/containers/create?name=c{n}", {
-                "Image": "busybox", "Cmd": ["sh", "-c", f"echo {n}; exec sleep 100000"],
-                "HostConfig": {"NetworkMode": network}}, 201)
-            connection.ask("POST", f"/containers/c{n}/start", None, 204)
+            act(connection, n)
+    begun = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(clients) as pool:
         list(pool.map(some, range(clients)))
+    return time.monotonic() - begun
+
+
+def start(connection, n, network):
+    connection.ask("POST", f"/containers/create?name=c{n}", {
+        "Image": "busybox", "Cmd": ["sh", "-c", f"echo {n}; exec sleep 100000"],
+        "HostConfig": {"NetworkMode": network}}, 201)
+    connection.ask("POST", f"/containers/c{n}/start", None, 204)
+
+
+def remove(connection, n):
+    connection.ask("DELETE", f"/containers/c{n}?force=1", None, 204)
 
 
 def memory_of(engine, folder):
@@ -78,15 +89,6 @@ def timed_list(path):
     begun = time.monotonic()
     connection.ask("GET", "/containers/json")
     return time.monotonic() - begun
-
-
-def remove_all(path, count, clients):
-    def some(first):
-        connection = Connection(path)
-        for n in range(first, count, clients):
-            connection.ask("DELETE", f"/containers/c{n}?force=1", None, 204)
-    with concurrent.futures.ThreadPoolExecutor(clients) as pool:
-        list(pool.map(some, range(clients)))
 
 
 def restart(engines, count):
@@ -128,22 +130,20 @@ def main():
     with Engines(args.build) as engines:
         for n, (who, env) in enumerate((("ours", engines.ours), ("theirs", engines.theirs))):
             path = env["DOCKER_HOST"].removeprefix("unix://")
-            begun = time.monotonic()
-            start_all(path, args.containers, args.clients, args.network)
-            started = time.monotonic() - begun
+            started = for_all(path, args.containers, args.clients,
+                              lambda connection, n: start(connection, n, args.network))
             listing = statistics.median(timed(["docker", "ps"], env) for _ in range(5))
             client = f"{engines.programs}/coffer" if who == "ours" else "docker"
             own = statistics.median(timed([client, "ps"], env) for _ in range(5))
             asking = statistics.median(timed_list(path) for _ in range(5))
             figures[who] = {"start all, s": started,
-                            "memory, MiB": memory_of(engines.processes[n].pid, env["DOCKER_HOST"]
-                                                     .removeprefix("unix://").removesuffix(".sock")),
-                            "docker ps, s": listing, "ps of its client, s": own, "list by API, s": asking}
+                            "memory, MiB": memory_of(engines.processes[n].pid,
+                                                     path.removesuffix(".sock")),
+                            "docker ps, s": listing, "ps of its client, s": own,
+                            "list by API, s": asking}
             if who == "ours":
                 answers, running, count = restart(engines, args.containers)
-            begun = time.monotonic()
-            remove_all(path, args.containers, args.clients)
-            figures[who]["remove all, s"] = time.monotonic() - begun
+            figures[who]["remove all, s"] = for_all(path, args.containers, args.clients, remove)
     print(f"{args.containers} containers{'':12} cofferd     dockerd")
     for name, ours in figures["ours"].items():
         theirs = figures["theirs"][name]

@@ -20,7 +20,7 @@ def rootfs_tar(folder):
     root = os.path.join(folder, "rootfs")
     os.makedirs(os.path.join(root, "bin"))
     shutil.copy(BUSYBOX, os.path.join(root, "bin/busybox"))
-    for name in ("true", "sh"):
+    for name in ("true", "sh", "cat"):
         os.symlink("busybox", os.path.join(root, "bin", name))
     path = os.path.join(folder, "rootfs.tar")
     subprocess.run(["tar", "-C", root, "-cf", path, "."], check=True)
@@ -29,10 +29,13 @@ def rootfs_tar(folder):
 
 class Engines:
     """Both with the image busybox. `ours` and `theirs` are environments of clients, `plain` is one
-    without an engine. dockerd runs in network and mount namespaces of its own; all is below
-    `folder` and gone at the end."""
+    without an engine. dockerd runs in network and mount namespaces of its own; or, without
+    `networks`, both in those of the caller, and make no network. All is below `folder` and gone at
+    the end."""
 
-    def __init__(self, build):
+    def __init__(self, build, networks=True, dockerd_flags=()):
+        self.networks = networks
+        self.dockerd_flags = dockerd_flags
         self.programs = os.path.join(build, "bin")
         self.folder = tempfile.mkdtemp(prefix="coffer-bench-")
         self.plain = {"PATH": os.environ["PATH"], "HOME": self.folder}
@@ -43,9 +46,12 @@ class Engines:
     def __enter__(self):
         folder = self.folder
         try:
-            self.start("coffer", [f"{self.programs}/cofferd", "--bridge", "cofbench0"])
-            self.start("docker", ["unshare", "-n", "-m", "dockerd",
-                                  "--pidfile", f"{folder}/docker.pid"])
+            self.start("coffer", [f"{self.programs}/cofferd", "--bridge",
+                                  "cofbench0" if self.networks else "none"])
+            self.start("docker", [
+                *(["unshare", "-n", "-m", "dockerd"] if self.networks else
+                  ["dockerd", "--bridge", "none", "--iptables=false", "--ip6tables=false"]),
+                "--pidfile", f"{folder}/docker.pid", *self.dockerd_flags])
             self.tar = rootfs_tar(folder)
             for env in (self.ours, self.theirs):
                 self.docker(env, "import", "-c", "ENV PATH=/bin", self.tar, "busybox:latest")

@@ -18,9 +18,10 @@ foreach(program coffer coffer-oci)
       ${shell} ${share}/${file})
   endforeach()
 endforeach()
-add_custom_command(OUTPUT ${share}/stamp DEPENDS coffer coffer-oci VERBATIM
+list(APPEND commands COMMAND sh -c "\"$0\" --man >\"$1\"" $<TARGET_FILE:cofferd> ${share}/man/man8/cofferd.8)
+add_custom_command(OUTPUT ${share}/stamp DEPENDS coffer cofferd coffer-oci VERBATIM
   COMMAND ${CMAKE_COMMAND} -E rm -rf ${share}
-  COMMAND ${CMAKE_COMMAND} -E make_directory ${share}/man ${share}/bash-completion/completions
+  COMMAND ${CMAKE_COMMAND} -E make_directory ${share}/man/man8 ${share}/bash-completion/completions
     ${share}/zsh/site-functions ${share}/fish/vendor_completions.d
   ${commands}
   COMMAND ${CMAKE_COMMAND} -E touch ${share}/stamp)

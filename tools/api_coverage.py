@@ -13,7 +13,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/api-coverage.md"
-ROUTE = re.compile(r'\{Method::(\w+),\s*"([^"]+)",\s*&(\w+)(?:,\s*Since\{(\d+),\s*(\d+)\})?\}')
+ROUTE = re.compile(r'\{Method::(\w+),\s*"([^"]+)",\s*&(\w+)(?:<\w+>)?(?:,\s*Since\{(\d+),\s*(\d+)\})?\}')
 
 
 def routes():

@@ -22,7 +22,8 @@ LOGS = ROOT / "build/check"
 JOBS = os.cpu_count() or 2
 FUZZ_SECONDS = 30
 THREADED = ["base", "http", "engine", "network", "registry", "store", "daemon"]
-FUZZERS = ["http", "json", "tar", "dns", "reference", "log", "websocket"]
+FUZZERS = ["compression", "dns", "http", "json", "log", "reference", "registry", "tar", "trust",
+           "websocket", "yaml"]
 CLANG_TIDY = "clang-tidy-16"
 CLANG_FORMAT = "clang-format"
 total = collections.Counter()

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Includes point left only: base -> {sys, json, command} -> {http, archive | oci, api} -> ... -> {daemon, cli}.
+"""Includes point left only: base -> {sys, json, command} -> {http, archive | oci, api, yaml} -> ... -> {daemon, cli}.
 
 The links of src/CMakeLists.txt must respect the ranks below, and every file may include what its
 folder links. Third-party headers only where tools/layers.txt says, and in tests. Files main.cpp
@@ -14,14 +14,14 @@ SRC = ROOT / "src"
 RANKS = [
     {"base"},
     {"sys", "json", "command"},
-    {"http", "archive", "oci", "api"},
-    {"runtime", "store", "network", "volume", "logs", "logger", "security", "registry"},
+    {"http", "archive", "oci", "api", "yaml"},
+    {"runtime", "store", "network", "volume", "logs", "logger", "security", "trust", "registry"},
     {"shim", "files"},
     {"engine"},
     {"build", "swarm"},
     {"daemon", "cli"},
 ]
-SAME_RANK_ALLOWED = {("registry", "store"), ("logger", "logs")}
+SAME_RANK_ALLOWED = {("api", "oci"), ("registry", "store"), ("registry", "trust"), ("logger", "logs")}
 # Profiles are judged by the filters that they become.
 ALLOWED_IN_TESTS = {("security", "runtime"), ("shim", "logger")}
 # Headers without a dot are C++'s; these are C's, POSIX's and Linux's.

@@ -15,6 +15,7 @@ RULES = [
     (r"(?<![#\w])new\s+[\w:(<]", "std::make_unique or a value"),
     (r"(?<![\w.>])delete\s+\w", "owners release what they own"),
     (r"\bstd::(cout|cerr|endl)\b", "use the logger, or write(2) in a program"),
+    (r"\bfor\s*\([^;]*:\s*\*?[\w.>-]*\.lock\(\)", "the lock is gone before the loop begins: copy first"),
     (r"\b(strcpy|strcat|sprintf|gets|strtok|tmpnam|mktemp)\s*\(", "unbounded or unsafe between threads"),
 ]
 # Private constructors and aggregates are out of make_unique's reach.

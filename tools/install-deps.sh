@@ -3,15 +3,15 @@
 # Takes no time when all is there.
 set -eu
 
-packages="g++ cmake ninja-build ccache mold pkg-config libfmt-dev libssl-dev libsqlite3-dev
+packages="g++ cmake ninja-build ccache mold pkg-config libfmt-dev libssl-dev libsqlite3-dev libsodium-dev
 libcurl4-openssl-dev libseccomp-dev libnl-3-dev libnl-route-3-dev libnftables-dev libisal-dev
-libzstd-dev zlib1g-dev libsystemd-dev libgtest-dev libgmock-dev libbenchmark-dev nftables iproute2
-busybox-static"
+libzstd-dev libtomlplusplus-dev libyaml-cpp-dev zlib1g-dev libsystemd-dev libgtest-dev libgmock-dev libbenchmark-dev
+nftables iproute2 busybox-static"
 if [ "${1:-}" = --test ]; then
     packages="$packages docker-registry skopeo runc podman debootstrap jq python3 gdb strace clang-16
 clang-format clang-tidy-16 libclang-rt-16-dev curl procps uidmap umoci util-linux openssl git
-groff-base zsh fish dbus systemd e2fsprogs crun iptables libdevmapper1.02.1 python3-jsonschema
-golang-github-opencontainers-specs-dev docker-compose python3-docker"
+buildah groff-base zsh fish dbus systemd e2fsprogs crun iptables libdevmapper1.02.1 python3-jsonschema
+golang-github-opencontainers-specs-dev nginx-light docker-compose python3-docker"
     command -v docker >/dev/null || packages="$packages docker.io"
     command -v npm >/dev/null || packages="$packages nodejs npm"
 fi

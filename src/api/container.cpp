@@ -168,6 +168,8 @@ void describe(json::Fields& f, const ContainerUpdateRequest& s) {
     f("LogConfig", s.log_config);
     f("PublishAdd", s.publish_add);
     f("PublishRemove", s.publish_remove);
+    f("MountAdd", s.mount_add);
+    f("MountRemove", s.mount_remove);
 }
 
 void describe(json::Fields& f, const ContainerUpdateResponse& s) {

@@ -21,6 +21,7 @@ struct ContainerCreateRequest {
     ContainerConfig config;  // embedded
     HostConfig host_config;
     NetworkingConfig networking_config;
+    std::string platform;  // "os/arch[/variant]"; a parameter of the call, not of its body
 };
 
 struct ContainerCreateResponse {
@@ -186,6 +187,9 @@ struct ContainerUpdateRequest {
     // Ours, by themselves too. A port without bindings is taken back from all host ports.
     PortMap publish_add;
     PortMap publish_remove;
+    // Ours, by themselves too.
+    std::vector<Mount> mount_add;
+    Strings mount_remove;  // where
 };
 
 struct ContainerUpdateResponse {

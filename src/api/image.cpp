@@ -2,6 +2,41 @@
 
 namespace coffer::api {
 
+void describe(json::Fields& f, const ManifestSize& s) {
+    f("Content", s.content);
+    f("Total", s.total);
+}
+
+void describe(json::Fields& f, const ManifestImageData& s) {
+    f("Platform", s.platform);
+    f("Containers", s.containers);
+    f("Size", s.size);
+}
+
+void describe(json::Fields& f, const UnpackedSize& s) {
+    f("Unpacked", s.unpacked);
+}
+
+void describe(json::Fields& f, const ManifestAttestationData& s) {
+    f("For", s.attested);
+}
+
+void describe(json::Fields& f, const ManifestSummary& s) {
+    f("ID", s.id);
+    f("Descriptor", s.descriptor);
+    f("Available", s.available);
+    f("Size", s.size);
+    f("Kind", s.kind);
+    f("ImageData", s.image_data, json::kOmitEmpty);
+    f("AttestationData", s.attestation_data, json::kOmitEmpty);
+}
+
+void describe(json::Fields& f, const AttestationStatement& s) {
+    f("Descriptor", s.descriptor);
+    f("PredicateType", s.predicate_type);
+    f("Statement", s.statement, json::kOmitEmpty);
+}
+
 void describe(json::Fields& f, const ImageSummary& s) {
     f("Containers", s.containers);
     f("Created", s.created);
@@ -13,6 +48,9 @@ void describe(json::Fields& f, const ImageSummary& s) {
     f("SharedSize", s.shared_size);
     f("Size", s.size);
     f("VirtualSize", s.virtual_size, json::kOmitEmpty);
+    f("Descriptor", s.descriptor, json::kOmitEmpty);
+    f("Manifests", s.manifests, json::kOmitEmpty);
+    f("LastUsedAt", s.last_used_at, json::kOmitEmpty);
 }
 
 void describe(json::Fields& f, const ImageConfig& s) {
@@ -59,6 +97,8 @@ void describe(json::Fields& f, const ImageInspect& s) {
     f("GraphDriver", s.graph_driver);
     f("RootFS", s.root_fs);
     f("Metadata", s.metadata);
+    f("Descriptor", s.descriptor, json::kOmitEmpty);
+    f("Manifests", s.manifests, json::kOmitEmpty);
 }
 
 void describe(json::Fields& f, const HistoryItem& s) {
@@ -68,6 +108,20 @@ void describe(json::Fields& f, const HistoryItem& s) {
     f("Id", s.id);
     f("Size", s.size);
     f("Tags", s.tags, json::kNullIfEmpty);
+}
+
+void describe(json::Fields& f, const ImageLayer& s) {
+    f("ChainId", s.chain_id);
+    f("DiffId", s.diff_id);
+    f("Parent", s.parent);
+    f("Size", s.size);
+    f("Images", s.images);
+}
+
+void describe(json::Fields& f, const ImageMount& s) {
+    f("Image", s.image);
+    f("RepoTags", s.repo_tags);
+    f("Path", s.path);
 }
 
 void describe(json::Fields& f, const ImageDeleteItem& s) {
@@ -86,6 +140,11 @@ void describe(json::Fields& f, const ImageSearchResult& s) {
     f("name", s.name);
     f("is_automated", s.is_automated);
     f("description", s.description);
+}
+
+void describe(json::Fields& f, const DistributionInspect& s) {
+    f("Descriptor", s.descriptor);
+    f("Platforms", s.platforms);
 }
 
 void describe(json::Fields& f, const ProgressDetail& s) {

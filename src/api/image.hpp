@@ -11,8 +11,42 @@
 #include "api/config.hpp"
 #include "api/container.hpp"
 #include "json/codec.hpp"
+#include "oci/image_spec.hpp"
 
 namespace coffer::api {
+
+struct ManifestSize {
+    std::int64_t content = 0;  // blobs that are here
+    std::int64_t total = 0;    // and what was unpacked of them
+};
+struct UnpackedSize {
+    std::int64_t unpacked = 0;
+};
+struct ManifestImageData {
+    oci::Platform platform;
+    Strings containers;
+    UnpackedSize size;
+};
+struct ManifestAttestationData {
+    std::string attested;  // digest of an image's manifest
+};
+// One manifest of what a name stands for: of a platform, or an attestation.
+struct ManifestSummary {
+    std::string id;  // digest
+    oci::Descriptor descriptor;
+    bool available = false;  // with all that it names
+    std::string kind;        // image, attestation, unknown
+    ManifestSize size;
+    std::optional<ManifestImageData> image_data;
+    std::optional<ManifestAttestationData> attestation_data;
+};
+
+// An in-toto statement about an image.
+struct AttestationStatement {
+    oci::Descriptor descriptor;
+    std::string predicate_type;
+    json::Value statement;  // null unless asked for
+};
 
 struct ImageSummary {
     std::int64_t containers = -1;  // not counted
@@ -25,6 +59,10 @@ struct ImageSummary {
     std::int64_t shared_size = -1;  // not computed
     std::int64_t size = 0;
     std::optional<std::int64_t> virtual_size;  // below 1.44: the size again
+    // Both only when asked for.
+    std::optional<oci::Descriptor> descriptor;  // of the index or manifest
+    std::optional<std::vector<ManifestSummary>> manifests;
+    std::optional<std::string> last_used_at;  // our own; only when asked for
 };
 
 // What a container of the image runs by default.
@@ -72,6 +110,9 @@ struct ImageInspect {
     GraphDriver graph_driver;
     RootFs root_fs;
     ImageMetadata metadata;
+    // Both only when asked for.
+    std::optional<oci::Descriptor> descriptor;  // of the index or manifest
+    std::optional<std::vector<ManifestSummary>> manifests;
 };
 
 struct HistoryItem {
@@ -81,6 +122,22 @@ struct HistoryItem {
     std::string id;
     std::int64_t size = 0;
     Strings tags;
+};
+
+// Our own: a layer, and the names of the images whose topmost it is (the id of one without).
+struct ImageLayer {
+    std::string chain_id;
+    std::string diff_id;
+    std::string parent;  // chain id; empty for the lowest
+    std::int64_t size = 0;
+    Strings images;
+};
+
+// Our own: an image on the host.
+struct ImageMount {
+    std::string image;  // id
+    Strings repo_tags;
+    std::string path;
 };
 
 struct ImageDeleteItem {  // one of the two
@@ -99,6 +156,12 @@ struct ImageSearchResult {
     std::string name;
     bool is_automated = false;
     std::string description;
+};
+
+// What a registry has under a name.
+struct DistributionInspect {
+    oci::Descriptor descriptor;
+    std::vector<oci::Platform> platforms;
 };
 
 struct ProgressDetail {
@@ -141,15 +204,24 @@ struct AuthResponse {
     std::string status;
 };
 
+void describe(json::Fields& f, const ManifestSummary& s);
+void describe(json::Fields& f, const ManifestSize& s);
+void describe(json::Fields& f, const ManifestImageData& s);
+void describe(json::Fields& f, const UnpackedSize& s);
+void describe(json::Fields& f, const ManifestAttestationData& s);
+void describe(json::Fields& f, const AttestationStatement& s);
 void describe(json::Fields& f, const ImageSummary& s);
 void describe(json::Fields& f, const ImageConfig& s);
 void describe(json::Fields& f, const RootFs& s);
 void describe(json::Fields& f, const ImageMetadata& s);
 void describe(json::Fields& f, const ImageInspect& s);
 void describe(json::Fields& f, const HistoryItem& s);
+void describe(json::Fields& f, const ImageLayer& s);
+void describe(json::Fields& f, const ImageMount& s);
 void describe(json::Fields& f, const ImageDeleteItem& s);
 void describe(json::Fields& f, const ImagesPruneReport& s);
 void describe(json::Fields& f, const ImageSearchResult& s);
+void describe(json::Fields& f, const DistributionInspect& s);
 void describe(json::Fields& f, const ProgressDetail& s);
 void describe(json::Fields& f, const ErrorDetail& s);
 void describe(json::Fields& f, const ProgressMessage& s);

@@ -2,6 +2,23 @@
 
 namespace coffer::api {
 
+void describe(json::Fields& f, const EgressPolicy& s) {
+    f("Policy", s.policy);
+}
+
+void describe(json::Fields& f, const EgressRuleCount& s) {
+    f("Rule", s.rule);
+    f("Packets", s.packets);
+    f("Bytes", s.bytes);
+}
+
+void describe(json::Fields& f, const EgressReport& s) {
+    f("Of", s.of);
+    f("Policy", s.policy);
+    f("Rules", s.rules);
+    f("Names", s.names);
+}
+
 void describe(json::Fields& f, const PortBinding& s) {
     f("HostIp", s.host_ip);
     f("HostPort", s.host_port);
@@ -60,6 +77,19 @@ void describe(json::Fields& f, const EndpointResource& s) {
     f("IPv6Address", s.ipv6_address);
 }
 
+void describe(json::Fields& f, const SubnetStatus& s) {
+    f("IPsInUse", s.ips_in_use);
+    f("DynamicIPsAvailable", s.dynamic_ips_available);
+}
+
+void describe(json::Fields& f, const IpamStatus& s) {
+    f("Subnets", s.subnets);
+}
+
+void describe(json::Fields& f, const NetworkStatus& s) {
+    f("IPAM", s.ipam);
+}
+
 void describe(json::Fields& f, const Network& s) {
     f("Name", s.name);
     f("Id", s.id);
@@ -77,6 +107,7 @@ void describe(json::Fields& f, const Network& s) {
     f("Containers", s.containers);
     f("Options", s.options);
     f("Labels", s.labels);
+    f("Status", s.status, json::kOmitEmpty);
 }
 
 void describe(json::Fields& f, const NetworkCreateRequest& s) {

@@ -50,6 +50,25 @@ struct NetworkingConfig {
     std::map<std::string, EndpointSettings> endpoints_config;  // by network name or id
 };
 
+// Our own: a policy of what may be reached, and what came of it.
+struct EgressRuleCount {
+    std::string rule;
+    std::int64_t packets = 0;  // first ones of connections
+    std::int64_t bytes = 0;
+};
+struct EgressReport {
+    std::string of;  // "container web in front", "network front"
+    std::string policy;
+    std::vector<EgressRuleCount> rules;
+    std::map<std::string, std::int64_t> names;  // that were refused, how often
+};
+struct EgressPolicy {
+    std::string policy;  // empty: none
+};
+void describe(json::Fields& f, const EgressPolicy& s);
+void describe(json::Fields& f, const EgressRuleCount& s);
+void describe(json::Fields& f, const EgressReport& s);
+
 struct IpamConfig {
     std::string subnet;
     std::string ip_range;
@@ -75,7 +94,19 @@ struct EndpointResource {
     std::string ipv6_address;
 };
 
-// Of the list and of inspect; the list has no containers.
+// API 1.52. Both counts end at 2^64 - 1.
+struct SubnetStatus {
+    std::uint64_t ips_in_use = 0;
+    std::uint64_t dynamic_ips_available = 0;
+};
+struct IpamStatus {
+    std::map<std::string, SubnetStatus> subnets;  // by prefix
+};
+struct NetworkStatus {
+    IpamStatus ipam;
+};
+
+// Of the list and of inspect; the list has no containers and no status.
 struct Network {
     std::string name;
     std::string id;
@@ -93,6 +124,7 @@ struct Network {
     std::map<std::string, EndpointResource> containers;  // by container id
     std::map<std::string, std::string> options;
     std::map<std::string, std::string> labels;
+    std::optional<NetworkStatus> status;
 };
 
 struct NetworkCreateRequest {
@@ -138,6 +170,9 @@ void describe(json::Fields& f, const IpamConfig& s);
 void describe(json::Fields& f, const Ipam& s);
 void describe(json::Fields& f, const ConfigReference& s);
 void describe(json::Fields& f, const EndpointResource& s);
+void describe(json::Fields& f, const SubnetStatus& s);
+void describe(json::Fields& f, const IpamStatus& s);
+void describe(json::Fields& f, const NetworkStatus& s);
 void describe(json::Fields& f, const Network& s);
 void describe(json::Fields& f, const NetworkCreateRequest& s);
 void describe(json::Fields& f, const NetworkCreateResponse& s);

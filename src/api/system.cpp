@@ -204,4 +204,19 @@ void describe(json::Fields& f, const SystemCheck& s) {
     f("Findings", s.findings);
 }
 
+void describe(json::Fields& f, const CollectedItem& s) {
+    f("Kind", s.kind);
+    f("Id", s.id);
+    f("Names", s.names);
+    f("Size", s.size);
+    f("LastUsed", s.last_used);
+    f("Reason", s.reason);
+}
+
+void describe(json::Fields& f, const Collection& s) {
+    f("Target", s.target);
+    f("Missing", s.missing);
+    f("Items", s.items);
+}
+
 }  // namespace coffer::api

@@ -207,7 +207,8 @@ struct BuildCachePruneReport {
     std::uint64_t space_reclaimed = 0;
 };
 
-// Our own: what `coffer system check` finds. Of a blob, layer, container, temporary or run.
+// Our own: what `coffer system check` finds. Of a blob, layer, container, temporary, mount
+// or run.
 struct SystemFinding {
     std::string kind;
     std::string object;
@@ -216,6 +217,21 @@ struct SystemFinding {
 };
 struct SystemCheck {
     std::vector<SystemFinding> findings;
+};
+
+// Our own: what `coffer system gc` removed, or would remove.
+struct CollectedItem {
+    std::string kind;  // image, or partial: of a pull that broke off
+    std::string id;    // of the image, or the digest of the blob
+    Strings names;
+    std::int64_t size = 0;  // bytes that are free once it and those before it are gone
+    std::string last_used;
+    std::string reason;
+};
+struct Collection {
+    std::string target;        // what was to stay in use at most: "80%", "20GB"
+    std::int64_t missing = 0;  // bytes that are still in use beyond that
+    std::vector<CollectedItem> items;
 };
 
 void describe(json::Fields& f, const ErrorResponse& s);
@@ -240,5 +256,7 @@ void describe(json::Fields& f, const DiskUsage& s);
 void describe(json::Fields& f, const BuildCachePruneReport& s);
 void describe(json::Fields& f, const SystemFinding& s);
 void describe(json::Fields& f, const SystemCheck& s);
+void describe(json::Fields& f, const CollectedItem& s);
+void describe(json::Fields& f, const Collection& s);
 
 }  // namespace coffer::api

@@ -2,6 +2,19 @@
 
 namespace coffer::api {
 
+void describe(json::Fields& f, const VolumeCopy& s) {
+    f("Name", s.name);
+    f("Warnings", s.warnings);
+}
+
+void describe(json::Fields& f, const VolumeUse& s) {
+    f("Name", s.name);
+    f("Size", s.size);
+    f("Files", s.files);
+    f("Limit", s.limit);
+    f("Containers", s.containers);
+}
+
 void describe(json::Fields& f, const VolumeUsage& s) {
     f("RefCount", s.ref_count);
     f("Size", s.size);

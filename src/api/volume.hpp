@@ -47,6 +47,23 @@ struct VolumesPruneReport {
     std::uint64_t space_reclaimed = 0;
 };
 
+// Beyond docker: a new volume that is another one's copy.
+struct VolumeCopy {
+    std::string name;
+    std::vector<std::string> warnings;
+};
+
+// How much there is in a volume; -1: it is on something that is not mounted now.
+struct VolumeUse {
+    std::string name;
+    std::int64_t size = -1;  // bytes on the disk
+    std::int64_t files = -1;
+    std::int64_t limit = 0;               // 0: none
+    std::vector<std::string> containers;  // that have it, by name
+};
+
+void describe(json::Fields& f, const VolumeCopy& s);
+void describe(json::Fields& f, const VolumeUse& s);
 void describe(json::Fields& f, const VolumeUsage& s);
 void describe(json::Fields& f, const Volume& s);
 void describe(json::Fields& f, const VolumeCreateRequest& s);

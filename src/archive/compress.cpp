@@ -108,10 +108,10 @@ Result<Compression> detect_compression(std::string_view head) {
     }
     if (head.starts_with("\xfd"
                          "7zXZ\0"sv)) {
-        return fail(Code::InvalidArgument, "layer compressed with xz: not supported");
+        return fail(Code::InvalidArgument, "compression with xz is not supported");
     }
     if (head.starts_with("BZh")) {
-        return fail(Code::InvalidArgument, "layer compressed with bzip2: not supported");
+        return fail(Code::InvalidArgument, "compression with bzip2 is not supported");
     }
     return Compression::None;
 }

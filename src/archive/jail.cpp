@@ -6,6 +6,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/hash.hpp"
 #include "sys/credentials.hpp"
 #include "sys/landlock.hpp"
@@ -21,12 +23,15 @@ namespace {
 // Above all container ranges, so that no id of an image that fits an int is out of reach.
 constexpr sys::ns::IdMap kIds{0, 0x80000000U, 0x7ffffffeU};
 
-Result<void> set_limits() {
+Result<void> set_limits(std::uint64_t descriptors) {
 #ifndef __SANITIZE_ADDRESS__  // whose shadow memory is terabytes of addresses
     const std::uint64_t memory = 1ULL << 30U;
     TRY(sys::cred::set_rlimit(0, {RLIMIT_AS, memory, memory}));
 #endif
-    TRY(sys::cred::set_rlimit(0, {RLIMIT_NOFILE, 1024, 1024}));
+    rlimit now{};
+    if (::getrlimit(RLIMIT_NOFILE, &now) != 0) return fail_errno("read resource limit");
+    descriptors = std::min<std::uint64_t>(descriptors, now.rlim_max);
+    TRY(sys::cred::set_rlimit(0, {RLIMIT_NOFILE, descriptors, descriptors}));
     TRY(sys::cred::set_rlimit(0, {RLIMIT_CORE, 0, 0}));
     return {};
 }
@@ -102,7 +107,7 @@ Result<void> filter_calls(const std::vector<const char*>& more) {
 }  // namespace
 
 Result<void> lock_up(const Jail& jail) {
-    TRY(set_limits());
+    TRY(set_limits(jail.descriptors));
     TRY(sys::cred::limit_bounding(jail.keep));
     TRY(sys::cred::set_capabilities(
         {.effective = jail.keep, .permitted = jail.keep, .bounding = jail.keep}));

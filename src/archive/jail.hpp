@@ -17,6 +17,7 @@ struct Jail {
     bool read_only = false;
     std::uint64_t keep = 0;               // capabilities, bit n is capability n
     std::vector<const char*> calls = {};  // beside those that extraction needs
+    std::uint64_t descriptors = 1024;     // at most; fewer where the process may have fewer
 };
 Result<void> lock_up(const Jail& jail);
 // What the root of a user namespace must keep to extract files of any owner and mode.

@@ -175,7 +175,13 @@ Result<std::string> TarReader::read_payload(std::uint64_t size, std::uint64_t li
 }
 
 Result<std::optional<TarEntry>> TarReader::next() {
-    TRY(skip(left_ + padding_));
+    TRY(skip(left_));
+    // Who writes no end marker may leave the last padding out as well (umoci does).
+    while (padding_ > 0) {
+        const std::string_view piece = TRY(take(padding_));
+        if (piece.empty()) break;
+        padding_ -= piece.size();
+    }
     left_ = padding_ = position_ = 0;
     extents_.reset();
     extent_ = 0;

@@ -1,6 +1,7 @@
 #include "base/hash.hpp"
 
 #include <openssl/evp.h>
+#include <unistd.h>
 
 #include <array>
 
@@ -8,34 +9,50 @@
 
 namespace coffer {
 
-struct Sha256::Impl {
+struct Hash::State {
     EVP_MD_CTX* context = EVP_MD_CTX_new();
+    const EVP_MD* kind;
 
-    Impl() { start(); }
-    ~Impl() { EVP_MD_CTX_free(context); }
-    Impl(const Impl&) = delete;
-    Impl& operator=(const Impl&) = delete;
-    Impl(Impl&&) = delete;
-    Impl& operator=(Impl&&) = delete;
-    void start() const { EVP_DigestInit_ex(context, EVP_sha256(), nullptr); }
+    explicit State(const EVP_MD* which) : kind(which) { start(); }
+    ~State() { EVP_MD_CTX_free(context); }
+    State(const State&) = delete;
+    State& operator=(const State&) = delete;
+    State(State&&) = delete;
+    State& operator=(State&&) = delete;
+    void start() const { EVP_DigestInit_ex(context, kind, nullptr); }
 };
 
-Sha256::Sha256() : impl_(std::make_unique<Impl>()) {}
-Sha256::~Sha256() = default;
-Sha256::Sha256(Sha256&&) noexcept = default;
-Sha256& Sha256::operator=(Sha256&&) noexcept = default;
+Hash::Hash(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Hash::~Hash() = default;
+Hash::Hash(Hash&&) noexcept = default;
+Hash& Hash::operator=(Hash&&) noexcept = default;
 
-void Sha256::update(std::string_view bytes) {
-    EVP_DigestUpdate(impl_->context, bytes.data(), bytes.size());
+Sha256::Sha256() : Hash(std::make_unique<State>(EVP_sha256())) {}
+Sha512::Sha512() : Hash(std::make_unique<State>(EVP_sha512())) {}
+
+void Hash::update(std::string_view bytes) {
+    EVP_DigestUpdate(state_->context, bytes.data(), bytes.size());
 }
 
-std::string Sha256::finish_hex() {
+Result<std::uint64_t> Hash::update_from(int file_fd) {
+    std::array<char, 64 * 1024> buffer;
+    std::uint64_t taken = 0;
+    for (;;) {
+        const ssize_t n = ::read(file_fd, buffer.data(), buffer.size());
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return fail_errno("read");
+        if (n == 0) return taken;
+        update({buffer.data(), static_cast<std::size_t>(n)});
+        taken += static_cast<std::uint64_t>(n);
+    }
+}
+
+std::string Hash::finish_hex() {
     std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
     unsigned int size = 0;
-    EVP_DigestFinal_ex(impl_->context, digest.data(), &size);
-    impl_->start();
-    std::string bytes(digest.begin(), digest.begin() + size);
-    return to_hex(bytes);
+    EVP_DigestFinal_ex(state_->context, digest.data(), &size);
+    state_->start();
+    return to_hex(std::string(digest.begin(), digest.begin() + size));
 }
 
 std::string sha256_hex(std::string_view bytes) {
@@ -50,6 +67,16 @@ std::string digest_of(std::string_view bytes) {
 
 bool is_digest(std::string_view text) {
     return text.starts_with("sha256:") && text.size() == 71 && is_hex(text.substr(7));
+}
+
+bool is_sha512_digest(std::string_view text) {
+    return text.starts_with("sha512:") && text.size() == 135 && is_hex(text.substr(7));
+}
+
+std::string sha512_digest_of(std::string_view bytes) {
+    Sha512 hash;
+    hash.update(bytes);
+    return "sha512:" + hash.finish_hex();
 }
 
 std::string_view hex_of(std::string_view digest) {

@@ -1,29 +1,46 @@
 #pragma once
-// SHA-256, streaming and one-shot, and the digest text "sha256:<64 hex>". A Sha256 belongs to one
-// thread.
+// SHA-256 and SHA-512, streaming and one-shot, and the digest text "sha256:<64 hex>". A hash
+// belongs to one thread.
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 
+#include "base/result.hpp"
+
 namespace coffer {
 
-class Sha256 {
+class Hash {
   public:
-    Sha256();
-    ~Sha256();
-    Sha256(Sha256&&) noexcept;
-    Sha256& operator=(Sha256&&) noexcept;
-    Sha256(const Sha256&) = delete;
-    Sha256& operator=(const Sha256&) = delete;
+    ~Hash();
+    Hash(Hash&&) noexcept;
+    Hash& operator=(Hash&&) noexcept;
+    Hash(const Hash&) = delete;
+    Hash& operator=(const Hash&) = delete;
 
     void update(std::string_view bytes);
-    // 64 lower-case hex digits; the object starts over afterwards.
+    // The rest of a file; gives its size.
+    Result<std::uint64_t> update_from(int file_fd);
+    // Lower-case hex digits; the object starts over afterwards.
     std::string finish_hex();
 
+  protected:
+    struct State;
+    explicit Hash(std::unique_ptr<State> state);
+
   private:
-    struct Impl;
-    std::unique_ptr<Impl> impl_;
+    std::unique_ptr<State> state_;
+};
+
+class Sha256 : public Hash {
+  public:
+    Sha256();
+};
+
+class Sha512 : public Hash {
+  public:
+    Sha512();
 };
 
 std::string sha256_hex(std::string_view bytes);
@@ -31,6 +48,9 @@ std::string sha256_hex(std::string_view bytes);
 std::string digest_of(std::string_view bytes);
 // True for "sha256:" followed by exactly 64 lower-case hex digits: safe as a file name part.
 bool is_digest(std::string_view text);
+// The same for "sha512:" and 128 digits, which registries may use; the store names nothing so.
+bool is_sha512_digest(std::string_view text);
+std::string sha512_digest_of(std::string_view bytes);
 // The hex part of a valid digest.
 std::string_view hex_of(std::string_view digest);
 

@@ -17,10 +17,10 @@ char lower(char c) {
 }
 
 template <class T>
-std::optional<T> parse_number(std::string_view text) {
+std::optional<T> parse_number(std::string_view text, int base = 10) {
     T value{};
     const char* end = text.data() + text.size();
-    const auto [stop, error] = std::from_chars(text.data(), end, value);
+    const auto [stop, error] = std::from_chars(text.data(), end, value, base);
     if (error != std::errc() || stop != end || text.empty()) return std::nullopt;
     return value;
 }
@@ -131,6 +131,10 @@ std::optional<std::uint64_t> parse_uint(std::string_view text) {
 
 std::optional<std::int64_t> parse_int(std::string_view text) {
     return parse_number<std::int64_t>(text);
+}
+
+std::optional<std::uint32_t> parse_octal(std::string_view text) {
+    return parse_number<std::uint32_t>(text, 8);
 }
 
 std::string to_hex(std::string_view bytes) {

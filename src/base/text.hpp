@@ -31,6 +31,8 @@ bool equals_ignoring_case(std::string_view a, std::string_view b);
 // Whole-string decimal numbers: no blanks, no sign for the unsigned one, no overflow.
 std::optional<std::uint64_t> parse_uint(std::string_view text);
 std::optional<std::int64_t> parse_int(std::string_view text);
+// The same in octal: "0644".
+std::optional<std::uint32_t> parse_octal(std::string_view text);
 
 std::string to_hex(std::string_view bytes);
 bool is_hex(std::string_view text);
@@ -48,10 +50,10 @@ std::string human_size(double bytes);
 
 // True if `text` is valid UTF-8 (JSON and log lines need it).
 bool is_utf8(std::string_view text);
-// Invalid sequences become U+FFFD, as encoding/json does.
 // Length of the valid UTF-8 sequence at the front of `text`, which is not empty; 0 when it is
 // invalid (overlong forms, surrogates and what lies above U+10FFFF are).
 std::size_t utf8_length(std::string_view text);
+// Invalid sequences become U+FFFD, as encoding/json does.
 std::string to_utf8(std::string_view text);
 
 }  // namespace coffer

@@ -19,6 +19,8 @@ TEST(Text, numbers_are_whole_strings_in_range) {
     EXPECT_FALSE(parse_uint("18446744073709551616"));
     EXPECT_FALSE(parse_uint("-1"));
     EXPECT_FALSE(parse_uint("+1"));
+    EXPECT_EQ(parse_octal("0644"), 0644U);
+    for (const char* bad : {"", "8", "0x1", "-1", "77777777777777"}) EXPECT_FALSE(parse_octal(bad));
     EXPECT_FALSE(parse_uint(" 1"));
     EXPECT_FALSE(parse_uint("1x"));
     EXPECT_FALSE(parse_uint(""));

@@ -255,6 +255,12 @@ const json::Array& array_of(const json::Value& value, std::string_view path) {
     return list != nullptr ? *list : kNone;
 }
 
+std::vector<std::string> words_of(const json::Value& value, std::string_view path) {
+    std::vector<std::string> words;
+    for (const json::Value& word : array_of(value, path)) words.push_back(text_of(word, ""));
+    return words;
+}
+
 const json::Object& object_of(const json::Value& value, std::string_view path) {
     static const json::Object kNone;
     const json::Value* item = path.empty() ? &value : value.at_path(path);

@@ -81,6 +81,8 @@ std::string text_of(const json::Value& value, std::string_view path);
 std::int64_t int_of(const json::Value& value, std::string_view path);
 bool bool_of(const json::Value& value, std::string_view path);
 const json::Array& array_of(const json::Value& value, std::string_view path);
+// The texts in a list.
+std::vector<std::string> words_of(const json::Value& value, std::string_view path);
 const json::Object& object_of(const json::Value& value, std::string_view path);
 
 }  // namespace coffer::cli

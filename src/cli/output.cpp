@@ -159,6 +159,19 @@ Result<int> for_each_name(const std::vector<std::string>& names, const NameActio
     return fail(Code::Internal, "{}", join(errors, "\n"));
 }
 
+Result<int> one_by_one(const std::vector<std::string>& names, const NameAction& act) {
+    int status = 0;
+    for (const std::string& name : names) {
+        if (const auto done = act(name)) {
+            TRY(print_line(name));
+        } else {
+            warn_line(done.error().message);
+            status = 1;
+        }
+    }
+    return status;
+}
+
 Result<bool> confirm(std::string_view question) {
     TRY(print(format("{} [y/N] ", question)));
     std::string answer;

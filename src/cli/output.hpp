@@ -48,6 +48,9 @@ Result<int> print_inspected(const std::vector<std::string>& names, std::string_v
 using NameAction = std::function<Result<void>(const std::string& name)>;
 Result<int> for_each_name(const std::vector<std::string>& names, const NameAction& act);
 
+// The same one after the other, with each error where it comes.
+Result<int> one_by_one(const std::vector<std::string>& names, const NameAction& act);
+
 // Asks on the terminal; false unless the answer is yes.
 Result<bool> confirm(std::string_view question);
 

@@ -94,16 +94,36 @@ Result<std::string> ProgressDisplay::show(const json::Value& message) {
     return out;
 }
 
-Result<void> show_progress(http::Response& response, int fd, Show show) {
+Result<void> show_progress(http::Response& response, int fd, Show show, const OnAux& on_aux) {
     const std::size_t columns = is_terminal(fd) ? std::max(1U, window_size(fd).columns) : 0;
     ProgressDisplay display(columns);
     JsonLines lines(response);
     for (;;) {
         const std::optional<json::Value> message = TRY(lines.next());
         if (!message) return {};
+        if (columns != 0) display.resize(std::max(1U, window_size(fd).columns));
         const std::string text = TRY(display.show(*message));
         if (show == Show::Progress) TRY(sys::write_all(fd, text));
+        const json::Value* aux = message->find("aux");
+        if (aux != nullptr && on_aux) on_aux(*aux);
     }
+}
+
+ByteCounter::ByteCounter(int fd, std::string what)
+    : fd_(is_terminal(fd) ? fd : -1), what_(std::move(what)) {}
+
+ByteCounter::~ByteCounter() {
+    if (fd_ >= 0 && bytes_ > 0) ignore(sys::write_all(fd_, "\x1b[2K\r"), "it may have gone");
+}
+
+void ByteCounter::add(std::size_t bytes) {
+    bytes_ += bytes;
+    const auto now = std::chrono::steady_clock::now();
+    if (fd_ < 0 || now - shown_ < std::chrono::milliseconds(100)) return;
+    shown_ = now;
+    ignore(sys::write_all(
+               fd_, format("\x1b[2K\r{} {}", what_, human_size(static_cast<double>(bytes_), 4))),
+           "it may have gone");
 }
 
 }  // namespace coffer::cli

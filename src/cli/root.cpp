@@ -24,12 +24,13 @@ constexpr std::array kGlobalFlags = {
 };
 
 constinit const std::array kCommands = {
-    &kAttach,  &kCommit,  &kComplete, &kCompletion, &kContainer, &kCp,      &kCreate, &kDiff,
-    &kEvents,  &kExec,    &kExport,   &kHelp,       &kHistory,   &kImage,   &kImages, &kImport,
-    &kInfo,    &kInspect, &kKill,     &kLoad,       &kLogin,     &kLogout,  &kLogs,   &kMan,
-    &kNetwork, &kPause,   &kPort,     &kPs,         &kPull,      &kPush,    &kRename, &kRestart,
-    &kRm,      &kRmi,     &kRun,      &kSave,       &kStart,     &kStats,   &kStop,   &kSystem,
-    &kTag,     &kTop,     &kUnpause,  &kRecreate,   &kUpdate,    &kVersion, &kVolume, &kWait,
+    &kArtifact, &kAttach,   &kCommit,  &kComplete, &kCompletion, &kConfig, &kContainer, &kCp,
+    &kCreate,   &kDiff,     &kEgress,  &kEvents,   &kExec,       &kExport, &kHelp,      &kHistory,
+    &kImage,    &kImages,   &kImport,  &kInfo,     &kInspect,    &kKill,   &kLoad,      &kLogin,
+    &kLogout,   &kLogs,     &kMan,     &kNetwork,  &kPause,      &kPort,   &kPs,        &kPull,
+    &kPush,     &kRename,   &kRestart, &kRm,       &kRmi,        &kRun,    &kSave,      &kSearch,
+    &kSecret,   &kStart,    &kStats,   &kStop,     &kSystem,     &kTag,    &kTop,       &kUnpause,
+    &kRecreate, &kRegistry, &kUpdate,  &kVersion,  &kVolume,     &kWait,
 };
 
 }  // namespace

@@ -78,6 +78,11 @@ std::string human_duration(std::chrono::nanoseconds duration) {
     return format("{} years", whole(seconds / 3600) / 24 / 365);
 }
 
+std::string age_of(const std::string& time) {
+    const auto parsed = parse_rfc3339(time);
+    return parsed ? human_duration(now() - *parsed) + " ago" : "";
+}
+
 std::string human_size(double bytes, int precision) {
     static constexpr std::array<std::string_view, 9> kNames = {"B",  "kB", "MB", "GB", "TB",
                                                                "PB", "EB", "ZB", "YB"};

@@ -11,6 +11,8 @@ namespace coffer::cli {
 
 // "Less than a second", "3 minutes", "2 weeks".
 std::string human_duration(std::chrono::nanoseconds duration);
+// "3 minutes ago" of a time of RFC 3339; empty for what is none.
+std::string age_of(const std::string& time);
 // "1.21MB": decimal units with so many significant digits.
 std::string human_size(double bytes, int precision);
 // "12.5MiB": binary units.

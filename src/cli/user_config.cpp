@@ -111,12 +111,23 @@ Result<std::string> UserConfig::registry_auth(std::string_view registry) const {
 Result<void> UserConfig::store_login(std::string_view registry, const json::Value& login) {
     const std::string key = login_key(registry);
     json::Value entry{json::Object{}};
+    if (document_.find("auths") == nullptr) document_.set("auths", json::Object{});
+    if (const std::string helper = helper_of(key); !helper.empty()) {
+        // docker's form: a helper tells a token by the user's name.
+        const std::string token = text_of(login, "identitytoken");
+        const json::Value secret(json::Object{
+            {"ServerURL", key},
+            {"Username", token.empty() ? text_of(login, "username") : std::string("<token>")},
+            {"Secret", token.empty() ? text_of(login, "password") : token}});
+        TRY(ask_helper(helper, "store", json::write(secret)));
+        document_.find("auths")->set(key, std::move(entry));
+        return save();
+    }
     entry.set("auth", to_base64(text_of(login, "username") + ":" + text_of(login, "password")));
     if (const std::string token = text_of(login, "identitytoken"); !token.empty()) {
         entry.set("auth", to_base64(text_of(login, "username") + ":"));
         entry.set("identitytoken", token);
     }
-    if (document_.find("auths") == nullptr) document_.set("auths", json::Object{});
     document_.find("auths")->set(key, std::move(entry));
     return save();
 }
@@ -129,6 +140,8 @@ Result<bool> UserConfig::remove_login(std::string_view registry) {
     const std::size_t removed =
         std::erase_if(*entries, [&](const json::Member& member) { return member.key == key; });
     if (removed == 0) return false;
+    if (const std::string helper = helper_of(key); !helper.empty())
+        TRY(ask_helper(helper, "erase", key));
     TRY(save());
     return true;
 }

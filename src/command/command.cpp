@@ -46,6 +46,20 @@ const Command* find_child(const Command& command, std::string_view name) {
     return nullptr;
 }
 
+Result<Topic> find_topic(const Command& root, std::span<const std::string> words) {
+    Topic topic{&root, std::string(root.name)};
+    for (const std::string& word : words) {
+        const Command* child = find_child(*topic.command, word);
+        if (child == nullptr) {
+            return fail(Code::NotFound, "unknown help topic: {}",
+                        join({words.begin(), words.end()}, " "));
+        }
+        topic.command = child;
+        topic.path += " " + std::string(child->name);
+    }
+    return topic;
+}
+
 std::vector<const Command*> visible_children(const Command& command) {
     std::vector<const Command*> out;
     for (const Command* child : command.children) {

@@ -34,6 +34,7 @@ struct Command {
     int common = 0;  // place among the common commands of the top level; 0: not one
     bool hidden = false;
     std::string_view manual_end = {};  // roff, at the end of the manual page
+    int manual_section = 1;            // 8 for what an administrator starts
 
     bool is_group() const { return !children.empty(); }
 };
@@ -42,10 +43,15 @@ struct Command {
 std::string use_line(const Command& command, std::string_view path);
 // The text of --help for a terminal of `columns`.
 std::string help_text(const Command& command, std::string_view path, std::size_t columns);
-// The block of flags in it.
-std::string flag_lines(const FlagTable& flags, std::size_t columns);
 // The commands below a group that are not hidden, sorted by name.
 std::vector<const Command*> visible_children(const Command& command);
 const Command* find_child(const Command& command, std::string_view name);
+
+// What is to be explained.
+struct Topic {
+    const Command* command;
+    std::string path;  // "coffer container run"
+};
+Result<Topic> find_topic(const Command& root, std::span<const std::string> words);
 
 }  // namespace coffer::command

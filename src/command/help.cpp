@@ -80,8 +80,6 @@ std::string spellings(const Command& command, std::string_view path) {
     return join(out, ", ");
 }
 
-}  // namespace
-
 std::string flag_lines(const FlagTable& flags, std::size_t columns) {
     struct Line {
         std::string left;
@@ -109,6 +107,8 @@ std::string flag_lines(const FlagTable& flags, std::size_t columns) {
     return out;
 }
 
+}  // namespace
+
 std::string help_text(const Command& command, std::string_view path, std::size_t columns) {
     const bool is_root = path.find(' ') == std::string_view::npos;
     const bool is_group = command.is_group();
@@ -123,7 +123,8 @@ std::string help_text(const Command& command, std::string_view path, std::size_t
     const auto end_of = [](std::string_view text) {
         return text.substr(0, text.find_last_not_of(" \n") + 1);
     };
-    if (!is_root && !options.empty()) out += format("\n\nOptions:\n{}", end_of(options));
+    if (!(is_root && is_group) && !options.empty())
+        out += format("\n\nOptions:\n{}", end_of(options));
     if (is_group) {
         std::vector<const Command*> common;
         std::vector<const Command*> groups;

@@ -6,9 +6,7 @@
 
 namespace coffer::command {
 
-namespace {
-
-// Text that roff takes as it is: no escapes, no requests at the start of a line.
+// No escapes, no requests at the start of a line.
 std::string roff(std::string_view text) {
     std::string out;
     bool line_start = true;
@@ -26,6 +24,8 @@ std::string roff(std::string_view text) {
     return out;
 }
 
+namespace {
+
 std::string page_name(std::string_view path) {
     std::string out(path);
     std::replace(out.begin(), out.end(), ' ', '-');
@@ -41,8 +41,8 @@ std::string manual_page(const Command& command, std::string_view path) {
     for (const char c : title) {
         upper += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
     }
-    std::string out =
-        format(".TH {} 1 \"\" \"Coffer {}\" \"Coffer manual\"\n", roff(upper), COFFER_VERSION);
+    std::string out = format(".TH {} {} \"\" \"Coffer {}\" \"Coffer manual\"\n", roff(upper),
+                             command.manual_section, COFFER_VERSION);
     out += format(".SH NAME\n{} \\- {}\n", roff(title), roff(command.summary));
     const std::string usage =
         command.is_group() ? format("{} [OPTIONS] COMMAND", path) : use_line(command, path);
@@ -55,7 +55,8 @@ std::string manual_page(const Command& command, std::string_view path) {
         }
     }
     const std::vector<const Flag*> flags = command.flags.shown();
-    if (!flags.empty()) out += is_root ? ".SH GLOBAL OPTIONS\n" : ".SH OPTIONS\n";
+    if (!flags.empty())
+        out += is_root && command.is_group() ? ".SH GLOBAL OPTIONS\n" : ".SH OPTIONS\n";
     for (const Flag* flag : flags) {
         out += ".TP\n";
         if (flag->shorthand != 0) out += format("\\fB\\-{}\\fR, ", flag->shorthand);

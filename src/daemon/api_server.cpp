@@ -1,13 +1,10 @@
 #include "daemon/api_server.hpp"
 
-#include <arpa/inet.h>
-#include <unistd.h>
-
-#include <array>
+#include <malloc.h>
 
 #include "base/log.hpp"
+#include "daemon/browsers.hpp"
 #include "daemon/reply.hpp"
-#include "http/address.hpp"
 
 namespace coffer::daemon {
 
@@ -51,25 +48,12 @@ Result<void> check_version(const VersionedPath& asked) {
     return {};
 }
 
-bool is_address(const std::string& host) {
-    std::array<unsigned char, 16> address{};
-    return ::inet_pton(AF_INET, host.c_str(), address.data()) == 1 ||
-           ::inet_pton(AF_INET6, host.c_str(), address.data()) == 1;
-}
-
-// A page in a browser can reach a tcp port of its own machine, under a name of its choice: it
-// always names itself in Origin, and its own domain in Host.
-Result<void> refuse_browsers(const http::Request& request, const std::string& host_name) {
-    if (request.peer.local) return {};
-    if (request.headers.has("Origin")) {
-        return fail(Code::Forbidden, "requests with an Origin header are refused");
-    }
-    const std::string_view given = request.headers.get("Host");
-    const http::HostPort host = TRY(http::parse_host_port(given, 0));
-    if (!is_address(host.host) && !http::is_loopback(host.host) && host.host != host_name) {
-        return fail(Code::Forbidden, "requests for host '{}' are refused", given);
-    }
-    return {};
+// Whether reading it has taken so much memory that it is worth giving back: ten thousand ports are
+// some megabytes of JSON.
+bool has_large_document(const http::Request& request) {
+    constexpr std::uint64_t kLarge = 256 << 10;
+    return request.headers.get("Content-Type").starts_with("application/json") &&
+           parse_uint(request.headers.get("Content-Length")).value_or(0) > kLarge;
 }
 
 void add_headers(http::Reply& reply) {
@@ -83,13 +67,11 @@ void add_headers(http::Reply& reply) {
 }  // namespace
 
 ApiServer::ApiServer(Router router, Context& context)
-    : router_(std::move(router)), context_(context) {
-    std::array<char, 256> name{};
-    if (::gethostname(name.data(), name.size() - 1) == 0) host_name_ = name.data();
-}
+    : router_(std::move(router)), context_(context), host_name_(own_host_name()) {}
 
 http::Reply ApiServer::handle(const http::Request& request) const {
     auto reply = dispatch(request);
+    if (has_large_document(request)) ::malloc_trim(0);
     if (reply) return *std::move(reply);
     const Error& error = reply.error();
     if (error.code == Code::Internal) {

@@ -6,7 +6,10 @@
 #include "http/address.hpp"
 #include "json/value.hpp"
 #include "logs/options.hpp"
+#include "oci/reference.hpp"
+#include "registry/rules.hpp"
 #include "sys/file.hpp"
+#include "trust/policy_file.hpp"
 
 namespace coffer::daemon {
 
@@ -26,28 +29,42 @@ struct Option {
     Result<void> (*set)(Config& config, const std::string& value);
 };
 
-template <std::string Config::*member>
+// Of a member of the configuration, or of a member of such a member.
+template <auto... members>
 Result<void> set_text(Config& config, const std::string& value) {
-    config.*member = value;
+    (config.*....*members) = value;
     return {};
 }
-template <std::vector<std::string> Config::*member>
+template <auto... members>
 Result<void> add_to(Config& config, const std::string& value) {
-    (config.*member).push_back(value);
+    (config.*....*members).push_back(value);
     return {};
 }
-template <bool Config::*member>
+template <auto... members>
 Result<void> set_switch(Config& config, const std::string& value) {
     if (value != "true" && value != "false" && value != "1" && value != "0") {
         return fail(Code::InvalidArgument, "strconv.ParseBool: parsing \"{}\": invalid syntax",
                     value);
     }
-    config.*member = value == "true" || value == "1";
+    (config.*....*members) = value == "true" || value == "1";
     return {};
 }
-template <std::string http::TlsFiles::*member>
-Result<void> set_tls_file(Config& config, const std::string& value) {
-    config.tls_files.*member = value;
+Result<void> add_registry(Config& config, const std::string& value) {
+    TRY(parse_registry_address(value));
+    config.registry.addresses.push_back(value);
+    return {};
+}
+template <auto... members>
+Result<void> set_seconds(Config& config, const std::string& value) {
+    const auto time = parse_duration(value);
+    if (!time || time->count() < 0)
+        return fail(Code::InvalidArgument, "invalid duration \"{}\"", value);
+    (config.*....*members) = std::chrono::duration_cast<std::chrono::seconds>(*time);
+    return {};
+}
+template <std::optional<engine::Watermark> engine::CollectionRules::*member>
+Result<void> set_watermark(Config& config, const std::string& value) {
+    config.collection.*member = TRY(engine::parse_watermark(value));
     return {};
 }
 
@@ -81,6 +98,15 @@ Result<void> add_host(Config& config, const std::string& value) {
     config.hosts.push_back(value);
     return {};
 }
+Result<void> add_mirror(Config& config, const std::string& value) {
+    const auto mirror = registry::parse_location(value);
+    if (!mirror || mirror->scheme == registry::Scheme::Any || !mirror->path.empty()) {
+        return fail(Code::InvalidArgument, "invalid mirror: \"{}\": not http[s]://HOST[:PORT]",
+                    value);
+    }
+    config.registry_mirrors.push_back(value);
+    return {};
+}
 // --tlsverify means --tls too.
 Result<void> set_tls_verify(Config& config, const std::string& value) {
     TRY(set_switch<&Config::tls_verify>(config, value));
@@ -88,7 +114,17 @@ Result<void> set_tls_verify(Config& config, const std::string& value) {
     return {};
 }
 
+Result<void> set_firewall(Config& config, const std::string& value) {
+    if (value != "own" && value != "respect")
+        return fail(Code::InvalidArgument, "invalid firewall \"{}\": want own or respect", value);
+    config.respect_host_firewall = value == "respect";
+    return {};
+}
+
 constexpr Option kOptions[] = {
+    {"allow-nondistributable-artifacts", "allow-nondistributable-artifacts", 0, Kind::List, "list",
+     "Registries that are sent foreign layers too: HOST[:PORT] or a CIDR block",
+     &add_to<&Config::allow_nondistributable>},
     {"bip", "bip", 0, Kind::Text, "string", "Address and prefix of the default bridge",
      &set_text<&Config::bip>},
     {"bridge", "bridge", 'b', Kind::Text, "string",
@@ -107,6 +143,25 @@ constexpr Option kOptions[] = {
     {"exec-root", "exec-root", 0, Kind::Text, "string",
      "Folder of the state of running containers (default \"/run/coffer\")",
      &set_text<&Config::exec_root>},
+    {"firewall", "firewall", 0, Kind::Text, "string",
+     "Rules for published ports: \"own\", or \"respect\": the host's too (default \"own\")",
+     &set_firewall},
+    {"fixed-cidr-v6", "fixed-cidr-v6", 0, Kind::Text, "string",
+     "IPv6 subnet of the default bridge (default: of the address pools)",
+     &set_text<&Config::fixed_cidr_v6>},
+    {"gc-high", "gc-high", 0, Kind::Text, "watermark",
+     "Remove the least recently used images above this: 85% of the file system, or 20g of images "
+     "(default: never)",
+     &set_watermark<&engine::CollectionRules::high>},
+    {"gc-keep", "gc-keep", 0, Kind::List, "list",
+     "Images that this does not remove: PATTERN or label=KEY[=VALUE]",
+     &add_to<&Config::collection, &engine::CollectionRules::keep>},
+    {"gc-low", "gc-low", 0, Kind::Text, "watermark",
+     "And go on down to this (default: nine tenths of --gc-high)",
+     &set_watermark<&engine::CollectionRules::low>},
+    {"gc-min-age", "gc-min-age", 0, Kind::Text, "duration",
+     "And only those that nobody has used for so long (default 24h)",
+     &set_seconds<&Config::collection, &engine::CollectionRules::min_age>},
     {"group", "group", 'G', Kind::Text, "string",
      "Group that may use the unix socket (default \"coffer\", if it exists)",
      &set_text<&Config::group>},
@@ -115,11 +170,18 @@ constexpr Option kOptions[] = {
      "Sockets to listen on: unix://PATH, tcp://HOST:PORT or fd:// (default "
      "unix:///run/coffer.sock)",
      &add_host},
+    {"http-proxy", "", 0, Kind::Text, "string",
+     "Proxy for registries without TLS (default: HTTP_PROXY)",
+     &set_text<&Config::proxies, &registry::Proxies::http>},
+    {"https-proxy", "", 0, Kind::Text, "string", "Proxy for registries (default: HTTPS_PROXY)",
+     &set_text<&Config::proxies, &registry::Proxies::https>},
     {"init", "init", 0, Kind::Switch, "",
      "Run coffer-init as process 1 of containers that do not say", &set_switch<&Config::init>},
     {"insecure-registry", "insecure-registries", 0, Kind::List, "list",
      "Registries that may be reached without verified TLS: HOST[:PORT] or a CIDR block",
      &add_to<&Config::insecure_registries>},
+    {"ipv6", "ipv6", 0, Kind::Switch, "", "Give the default bridge IPv6 as well",
+     &set_switch<&Config::ipv6>},
     {"live-restore", "live-restore", 0, Kind::Switch, "",
      "Containers go on without the engine, but not without the machine (default true)",
      &set_switch<&Config::live_restore>},
@@ -130,22 +192,60 @@ constexpr Option kOptions[] = {
      "What to log: debug, info, warn, error or fatal (default \"info\")", &set_log_level},
     {"log-opt", "log-opts", 0, Kind::List, "map", "Options of that log driver: max-size=50m",
      &add_log_opt},
+    {"man", "", 0, Kind::Switch, "", "Print the manual page, for man(1)",
+     &set_switch<&Config::man>},
+    {"no-proxy", "", 0, Kind::Text, "string",
+     "Hosts, domains and CIDR blocks to reach without a proxy (default: NO_PROXY)",
+     &set_text<&Config::proxies, &registry::Proxies::none>},
     {"pidfile", "pidfile", 'p', Kind::Text, "string", "File to write the process id to",
      &set_text<&Config::pidfile>},
+    {"registries-file", "registries-file", 0, Kind::Text, "string",
+     "Mirrors, rewrites and blocks of registries (default \"/etc/coffer/registries.json\")",
+     &set_text<&Config::registries_file>},
+    {"registry", "registry", 0, Kind::List, "list",
+     "Serve a registry of our own on HOST:PORT or unix://PATH", &add_registry},
+    {"registry-anonymous-read", "registry-anonymous-read", 0, Kind::Switch, "",
+     "Let all pull from it; a push needs a user of --registry-htpasswd",
+     &set_switch<&Config::registry, &RegistryConfig::anonymous_read>},
+    {"registry-client-ca", "registry-client-ca", 0, Kind::Text, "string",
+     "Authority that signs the certificates its clients must have",
+     &set_text<&Config::registry, &RegistryConfig::tls_files, &http::TlsFiles::ca>},
+    {"registry-htpasswd", "registry-htpasswd", 0, Kind::Text, "string",
+     "File of its users, with passwords hashed by bcrypt",
+     &set_text<&Config::registry, &RegistryConfig::htpasswd>},
+    {"registry-keep-untagged", "registry-keep-untagged", 0, Kind::Text, "duration",
+     "How long it keeps a manifest that nothing names (default 168h)",
+     &set_seconds<&Config::registry, &RegistryConfig::keep_untagged>},
+    {"registry-mirror", "registry-mirrors", 0, Kind::List, "list",
+     "Mirrors of docker.io: https://HOST[:PORT]", &add_mirror},
+    {"registry-name", "registry-name", 0, Kind::Text, "string",
+     "Its host in the names of images (default: its first address)",
+     &set_text<&Config::registry, &RegistryConfig::name>},
+    {"registry-open", "registry-open", 0, Kind::Switch, "",
+     "Let all who reach it pull and push, without password and TLS",
+     &set_switch<&Config::registry, &RegistryConfig::open>},
+    {"registry-tls-cert", "registry-tls-cert", 0, Kind::Text, "string", "Its certificate",
+     &set_text<&Config::registry, &RegistryConfig::tls_files, &http::TlsFiles::cert>},
+    {"registry-tls-key", "registry-tls-key", 0, Kind::Text, "string", "Key of that certificate",
+     &set_text<&Config::registry, &RegistryConfig::tls_files, &http::TlsFiles::key>},
     {"security-level", "security-level", 0, Kind::Text, "string",
      "Posture of containers that ask for none: compat, standard or strict (default \"standard\")",
      &set_security_level},
+    {"signature-policy", "signature-policy", 0, Kind::Text, "string",
+     "Which images may be used, in the form of containers-policy.json (default "
+     "\"/etc/coffer/policy.json\" or \"/etc/containers/policy.json\", if it exists)",
+     &set_text<&Config::signature_policy>},
     {"tls", "tls", 0, Kind::Switch, "", "Use TLS on tcp sockets; implied by --tlsverify",
      &set_switch<&Config::tls>},
     {"tlscacert", "tlscacert", 0, Kind::Text, "string",
      "Authority that signs the clients' certificates (default \"/etc/coffer/ca.pem\")",
-     &set_tls_file<&http::TlsFiles::ca>},
+     &set_text<&Config::tls_files, &http::TlsFiles::ca>},
     {"tlscert", "tlscert", 0, Kind::Text, "string",
      "Certificate of the engine (default \"/etc/coffer/cert.pem\")",
-     &set_tls_file<&http::TlsFiles::cert>},
+     &set_text<&Config::tls_files, &http::TlsFiles::cert>},
     {"tlskey", "tlskey", 0, Kind::Text, "string",
      "Key of the certificate (default \"/etc/coffer/key.pem\")",
-     &set_tls_file<&http::TlsFiles::key>},
+     &set_text<&Config::tls_files, &http::TlsFiles::key>},
     {"tlsverify", "tlsverify", 0, Kind::Switch, "", "Use TLS and verify the client",
      &set_tls_verify},
     {"validate", "", 0, Kind::Switch, "", "Check the configuration and exit",
@@ -285,12 +385,30 @@ Result<std::vector<std::string>> texts_of(const Option& option, const json::Valu
     return texts;
 }
 
+// {"http-proxy": ..., "https-proxy": ..., "no-proxy": ...}, each of which is a flag too.
+Result<void> apply_proxies(Config& config, const Given& given, const json::Value& value) {
+    if (!value.is_object()) return fail(Code::InvalidArgument, "expected an object");
+    for (const json::Member& member : *value.if_object()) {
+        const Option* option = member.key.ends_with("-proxy") ? find_option(member.key) : nullptr;
+        if (option == nullptr) return fail(Code::InvalidArgument, "unknown key \"{}\"", member.key);
+        if (given.contains(option->name))
+            return fail(Code::InvalidArgument, "{} is given as a flag too", member.key);
+        for (const std::string& text : TRY(texts_of(*option, member.value)))
+            TRY(option->set(config, text));
+    }
+    return {};
+}
+
 Result<void> apply_file(Config& config, const Given& given, const std::string& text) {
     const json::Value file = TRY(json::parse(text));
     if (!file.is_object()) return fail(Code::InvalidArgument, "not a JSON object");
     std::vector<std::string> unknown;
     std::vector<std::string> conflicts;
     for (const json::Member& member : *file.if_object()) {
+        if (member.key == "proxies") {
+            TRY_CONTEXT(apply_proxies(config, given, member.value), "proxies");
+            continue;
+        }
         const auto* option = std::find_if(
             std::begin(kOptions), std::end(kOptions),
             [&](const Option& known) { return !known.key.empty() && known.key == member.key; });
@@ -332,6 +450,50 @@ Result<void> check_hosts(const Config& config) {
     return {};
 }
 
+// Who is not asked for a password may push what others will run: only this machine, unless it is
+// asked for by name. A password is not sent in the clear to another machine either.
+Result<void> check_registry(Config& config) {
+    RegistryConfig& registry = config.registry;
+    if (registry.addresses.empty()) return {};
+    if (registry.tls_files.cert.empty() != registry.tls_files.key.empty())
+        return fail(Code::InvalidArgument,
+                    "--registry-tls-cert and --registry-tls-key belong together");
+    const bool tls = !registry.tls_files.cert.empty();
+    if (!registry.tls_files.ca.empty() && !tls)
+        return fail(Code::InvalidArgument, "--registry-client-ca needs --registry-tls-cert");
+    if (registry.anonymous_read && registry.htpasswd.empty())
+        return fail(Code::InvalidArgument,
+                    "--registry-anonymous-read needs --registry-htpasswd, for those who push");
+    const bool known = !registry.htpasswd.empty() || !registry.tls_files.ca.empty();
+    if (registry.open && known)
+        return fail(Code::InvalidArgument,
+                    "--registry-open lets all in: it goes with neither --registry-htpasswd nor "
+                    "--registry-client-ca");
+    for (const std::string& text : registry.addresses) {
+        const HostAddress address = TRY(parse_registry_address(text));
+        const bool local =
+            address.kind == HostAddress::Kind::Unix || http::is_loopback(address.host);
+        if (!local && !registry.open && !(tls && known))
+            return fail(Code::InvalidArgument,
+                        "a registry on '{}' needs --registry-tls-cert, and --registry-htpasswd or "
+                        "--registry-client-ca: use a loopback address, or say --registry-open",
+                        text);
+    }
+    const HostAddress first = TRY(parse_registry_address(registry.addresses.front()));
+    if (registry.name.empty()) {
+        const bool all = first.host.empty() || first.host == "0.0.0.0" || first.host == "::";
+        const bool v6 = first.host.find(':') != std::string::npos;
+        const std::string host = v6 ? format("[{}]", first.host) : first.host;
+        registry.name = format("{}:{}", all ? "localhost" : host, first.port);
+        if (first.kind == HostAddress::Kind::Unix) registry.name = "localhost";
+    }
+    const auto sample = oci::parse_reference(registry.name + "/a");
+    if (!sample || sample->domain != registry.name)
+        return fail(Code::InvalidArgument,
+                    "\"{}\" is no name of a registry: it needs a dot or a port", registry.name);
+    return {};
+}
+
 }  // namespace
 
 log::Level Config::level() const {
@@ -346,7 +508,7 @@ Result<Config> load_config(std::span<const std::string> arguments) {
     Config config;
     Given given;
     TRY(parse_flags(config, given, arguments));
-    if (config.help || config.version) return config;
+    if (config.help || config.man || config.version) return config;
     if (given.contains("config-file") || sys::exists(config.config_file)) {
         const std::string text =
             TRY_CONTEXT(sys::read_file(config.config_file, kMaxConfigFile),
@@ -358,18 +520,35 @@ Result<Config> load_config(std::span<const std::string> arguments) {
     // Only --tlsverify reads the authority, so that its default file need not exist.
     if (!config.tls_verify) config.tls_files.ca.clear();
     TRY(check_hosts(config));
+    // A running engine keeps what a file said that has become wrong; it need not start with one.
+    if (config.validate && sys::exists(config.registries_file)) {
+        const std::string text = TRY(sys::read_file(config.registries_file, kMaxConfigFile));
+        TRY(registry::parse_rules(text, config.registries_file));
+    }
+    // A running engine refuses images by a policy that is wrong; it need not start with one.
+    if (config.validate) TRY(trust::PolicyFile(config.signature_policy).read());
+    TRY(check_registry(config));
+    if (!config.registry.addresses.empty()) config.collection.own_registry = config.registry.name;
+    TRY(engine::settle(config.collection));
     TRY(logs::check_options(config.log_driver, config.log_opts));
     return config;
 }
 
-std::string help_text() {
-    std::string text = "\nUsage:  cofferd [OPTIONS]\n\nThe Coffer container engine.\n\nOptions:\n";
+std::vector<OptionText> option_texts() {
+    std::vector<OptionText> texts;
     for (const Option& option : kOptions) {
-        std::string flag = option.letter == 0 ? "      " : format("  -{}, ", option.letter);
-        flag += format("--{} {}", option.name, option.argument);
-        text += format("{:<38}{}\n", flag, option.help);
+        command::Flag flag = command::toggle(option.name, option.letter, option.help);
+        flag.type = option.argument;
+        flag.repeat = option.kind == Kind::List;
+        texts.push_back({flag, option.key});
     }
-    return text;
+    return texts;
+}
+
+Result<HostAddress> parse_registry_address(std::string_view text) {
+    if (text.starts_with("unix://") || text.starts_with("/")) return parse_host(text, false);
+    const http::HostPort host = TRY(http::parse_host_port(text, 5000));
+    return HostAddress{HostAddress::Kind::Tcp, {}, host.host, host.port};
 }
 
 Result<HostAddress> parse_host(std::string_view text, bool tls) {

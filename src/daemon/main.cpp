@@ -17,12 +17,14 @@
 #include "daemon/api_server.hpp"
 #include "daemon/config.hpp"
 #include "daemon/notify.hpp"
+#include "daemon/registry/registry.hpp"
 #include "daemon/reply.hpp"
 #include "daemon/routes/context.hpp"
 #include "daemon/routes/routes.hpp"
 #include "engine/containers.hpp"
 #include "engine/engine.hpp"
 #include "http/server.hpp"
+#include "sys/credentials.hpp"
 #include "sys/file.hpp"
 
 namespace coffer::daemon {
@@ -84,9 +86,22 @@ Result<engine::EngineOptions> engine_options(const Config& config) {
     options.programs = self.parent_path();
     options.network.bridge = config.bridge;
     options.network.bip = config.bip;
+    options.network.ipv6 = config.ipv6;
+    options.network.fixed_cidr_v6 = config.fixed_cidr_v6;
     options.network.default_address_pools = config.default_address_pools;
+    options.network.respect_host_firewall = config.respect_host_firewall;
     options.network.icc = config.security() == security::Level::Compat;
     options.registry.insecure_registries = config.insecure_registries;
+    options.registry.allow_nondistributable = config.allow_nondistributable;
+    options.registry.mirrors = config.registry_mirrors;
+    options.registry.proxies = registry::proxies_of_environment();
+    for (const auto member :
+         {&registry::Proxies::http, &registry::Proxies::https, &registry::Proxies::none}) {
+        if (!(config.proxies.*member).empty())
+            options.registry.proxies.*member = config.proxies.*member;
+    }
+    options.registry.registries_file = config.registries_file;
+    options.signature_policy = config.signature_policy;
     options.level = config.security();
     options.log_driver = config.log_driver;
     options.log_options = config.log_opts;
@@ -94,6 +109,7 @@ Result<engine::EngineOptions> engine_options(const Config& config) {
     if (options.cdi_folders.empty()) options.cdi_folders = {"/etc/cdi", "/var/run/cdi"};
     options.init = config.init;
     options.live_restore = config.live_restore;
+    options.collection = config.collection;
     return options;
 }
 
@@ -123,14 +139,24 @@ Result<void> serve(const Config& config) {
     const sys::Fd signals = TRY(take_signals());
     engine::EngineOptions options = TRY(engine_options(config));
     const auto engine = TRY(engine::Engine::open(std::move(options)));
+    const auto registry = TRY(Registry::start(config, engine->store(), engine->images()));
     // The socket appears only now: who connects finds the engine ready.
     std::vector<http::Listener> listeners = TRY(open_listeners(config));
     if (!config.pidfile.empty()) {
         TRY(sys::replace_file(config.pidfile, format("{}\n", ::getpid()), 0644, sys::Flush::No));
     }
-    Context context{engine->containers(), engine->execs(),    engine->files(),
-                    engine->images(),     engine->events(),   engine->system(),
-                    engine->stats(),      engine->networks(), engine->volumes()};
+    Context context{.artifacts = engine->artifacts(),
+                    .containers = engine->containers(),
+                    .execs = engine->execs(),
+                    .files = engine->files(),
+                    .images = engine->images(),
+                    .events = engine->events(),
+                    .system = engine->system(),
+                    .collector = engine->collector(),
+                    .stats = engine->stats(),
+                    .networks = engine->networks(),
+                    .volumes = engine->volumes(),
+                    .secrets = engine->secrets()};
     const ApiServer api(all_routes(), context);
     http::Server server([&](const http::Request& request) { return api.handle(request); },
                         &error_reply);
@@ -146,6 +172,10 @@ Result<void> serve(const Config& config) {
     auto served = server.run(std::move(listeners), stop);
     if (!served) ::kill(::getpid(), SIGTERM);
     ender.join();
+    if (registry) {
+        auto ended = registry->stop();
+        if (served) served = std::move(ended);
+    }
     if (!config.live_restore || host_goes_down()) {
         LOG_INFO("stops all containers");
         engine->containers().stop_all();
@@ -168,6 +198,7 @@ int run(std::span<const std::string> arguments) {
         return 1;
     }
     if (config->help) return std::fputs(help_text().c_str(), stdout) < 0 ? 1 : 0;
+    if (config->man) return std::fputs(manual_text().c_str(), stdout) < 0 ? 1 : 0;
     if (config->version) return std::puts("Coffer version " COFFER_VERSION) < 0 ? 1 : 0;
     if (config->validate) return std::puts("configuration OK") < 0 ? 1 : 0;
     if (::geteuid() != 0) {
@@ -192,5 +223,8 @@ int run(std::span<const std::string> arguments) {
 
 int main(int argc, char** argv) {
     const std::vector<std::string> arguments(argv + 1, argv + argc);
+    // No core, which would have secrets in it, and nobody without our rights looks into us.
+    const auto kept = coffer::sys::cred::set_not_dumpable();
+    if (!kept) LOG_WARN("{}", kept.error().message);
     return coffer::daemon::run(arguments);
 }

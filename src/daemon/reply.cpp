@@ -36,6 +36,24 @@ http::Reply error_reply(const Error& error) {
     return json_reply(api::ErrorResponse{to_utf8(error.message)}, status);
 }
 
+http::Reply list_reply(NextItem next) {
+    return http::Reply::stream(200, "application/json",
+                               [next = std::move(next)](http::StreamWriter& out) -> Result<void> {
+                                   constexpr std::size_t kPiece = std::size_t{1} << 16U;
+                                   std::string piece = "[";
+                                   for (bool first = true;; first = false) {
+                                       const auto item = TRY(next());
+                                       if (!item) break;
+                                       if (!first) piece += ',';
+                                       piece += *item;
+                                       if (piece.size() < kPiece) continue;
+                                       TRY(out.write(piece));
+                                       piece.clear();
+                                   }
+                                   return out.write(piece + "]\n");
+                               });
+}
+
 std::string stream_type(bool tty, ApiVersion version) {
     const bool multiplexed = !tty && version >= ApiVersion{1, 42};
     return multiplexed ? "application/vnd.docker.multiplexed-stream"

@@ -21,6 +21,18 @@ http::Reply json_reply(const T& object, int status = 200) {
     return http::Reply::json(status, to_json(object));
 }
 
+// A list of which each item is made when its turn has come; nullopt is its end.
+using NextItem = std::function<Result<std::optional<std::string>>()>;
+http::Reply list_reply(NextItem next);
+template <class T>
+http::Reply list_reply_of(std::function<Result<std::optional<T>>()> next) {
+    return list_reply([next = std::move(next)]() -> Result<std::optional<std::string>> {
+        const auto item = TRY(next());
+        return item ? std::optional(json::encode(*item, {.escape = json::Escape::Plain}))
+                    : std::nullopt;
+    });
+}
+
 // The media type of an attached stream: with a terminal raw, without one in stdcopy frames, which
 // had no type of their own before 1.42.
 std::string stream_type(bool tty, ApiVersion version);

@@ -61,6 +61,8 @@ class Request {
         return TRY_CONTEXT(json::decode<T>(*text), "invalid JSON");
     }
     bool has_body() const { return !http_.body->at_end(); }
+    // X-Registry-Auth.
+    std::string registry_auth() const { return std::string(http_.headers.get("X-Registry-Auth")); }
     Cancel& hangup() const { return http_.hangup(); }
 
   private:

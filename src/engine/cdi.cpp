@@ -1,18 +1,24 @@
 #include "engine/cdi.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 
 #include "base/log.hpp"
 #include "sys/file.hpp"
+#include "yaml/parse.hpp"
 
 namespace coffer::engine {
 
 namespace {
 
 constexpr std::size_t kLargestSpec = 4U << 20U;
+// Those that the shim runs.
+constexpr std::array<std::string_view, 4> kHooks{"prestart", "createRuntime", "createContainer",
+                                                 "startContainer"};
 constexpr std::string_view kGpuKinds[] = {"nvidia.com/gpu", "amd.com/gpu"};
 
 // By its full name, with the edits of its specification and of its own.
@@ -21,35 +27,36 @@ struct Device {
     oci::CdiEdits own;
     std::string file;
 };
-struct Found {
-    std::map<std::string, Device> devices;
-    std::vector<std::string> unread;  // files in a format that we do not read
-};
+using Devices = std::map<std::string, Device>;
 
 template <class T>
 void append(std::vector<T>& all, const std::vector<T>& more) {
     all.insert(all.end(), more.begin(), more.end());
 }
 
-Found find_devices(const CdiFolders& folders) {
-    Found found;
+Result<oci::CdiSpec> read_spec(const std::string& path, bool is_yaml) {
+    const auto text = TRY(sys::read_regular_file(AT_FDCWD, path, kLargestSpec));
+    return oci::parse_cdi(TRY(is_yaml ? yaml::parse(text) : json::parse(text)));
+}
+
+Devices find_devices(const CdiFolders& folders) {
+    Devices found;
     for (const std::string& folder : folders) {
         auto names = sys::list_dir(folder);
         if (!names) continue;  // it need not exist
         std::sort(names->begin(), names->end());
         for (const std::string& name : *names) {
             const std::string path = folder + "/" + name;
-            if (name.ends_with(".yaml") || name.ends_with(".yml")) found.unread.push_back(path);
-            if (!name.ends_with(".json")) continue;
-            const auto text = sys::read_regular_file(AT_FDCWD, path, kLargestSpec);
-            auto spec = text ? oci::parse_cdi(*text) : Result<oci::CdiSpec>(fail(text.error()));
+            const bool is_yaml = name.ends_with(".yaml") || name.ends_with(".yml");
+            if (!is_yaml && !name.ends_with(".json")) continue;
+            auto spec = read_spec(path, is_yaml);
             if (!spec) {
                 LOG_WARN("CDI specification '{}': {}", path, spec.error().message);
                 continue;
             }
             for (oci::CdiDevice& device : spec->devices) {
-                found.devices[spec->kind + "=" + device.name] = {spec->edits,
-                                                                 std::move(device.edits), path};
+                found[spec->kind + "=" + device.name] = {spec->edits, std::move(device.edits),
+                                                         path};
             }
         }
     }
@@ -61,14 +68,38 @@ void add(oci::CdiEdits& all, const oci::CdiEdits& more) {
     append(all.device_nodes, more.device_nodes);
     append(all.mounts, more.mounts);
     append(all.additional_gids, more.additional_gids);
+    append(all.hooks, more.hooks);
+}
+
+// A hook runs as root of the host.
+bool is_roots_own(const std::string& path) {
+    struct stat status {};
+    return ::stat(path.c_str(), &status) == 0 && status.st_uid == 0 &&
+           (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+Result<void> check_hooks(const std::string& file, const std::vector<oci::CdiHook>& hooks) {
+    if (hooks.empty()) return {};
+    for (const std::string& path : {file, file.substr(0, file.rfind('/'))}) {
+        if (!is_roots_own(path))
+            return fail(Code::Forbidden, "hooks are run for '{}' only if '{}' is root's alone",
+                        file, path);
+    }
+    for (const oci::CdiHook& hook : hooks) {
+        if (std::find(kHooks.begin(), kHooks.end(), hook.name) == kHooks.end())
+            return fail(Code::NotImplemented, "its specification '{}' asks for a {} hook", file,
+                        hook.name);
+    }
+    return {};
 }
 
 Result<void> check(const std::string& name, const Device& device) {
     for (const oci::CdiEdits* edits : {&device.of_all, &device.own}) {
-        const char* wanted = !edits->hooks.empty()         ? "hooks, which are not run"
-                             : !edits->net_devices.empty() ? "network devices"
-                             : edits->intel_rdt            ? "intelRdt"
-                                                           : nullptr;
+        TRY_CONTEXT(check_hooks(device.file, edits->hooks), "CDI device injection failed: {}",
+                    name);
+        const char* wanted = !edits->net_devices.empty() ? "network devices"
+                             : edits->intel_rdt          ? "intelRdt"
+                                                         : nullptr;
         if (wanted == nullptr) continue;
         return fail(Code::NotImplemented,
                     "CDI device injection failed: {}: its specification '{}' asks for {}", name,
@@ -84,7 +115,7 @@ std::string capabilities_text(const api::DeviceRequest& request) {
     return "[" + join(sets, " ") + "]";
 }
 
-Result<std::vector<std::string>> gpus(const api::DeviceRequest& request, const Found& found) {
+Result<std::vector<std::string>> gpus(const api::DeviceRequest& request, const Devices& found) {
     const bool is_gpu = std::any_of(
         request.capabilities.begin(), request.capabilities.end(),
         [](const auto& set) { return std::find(set.begin(), set.end(), "gpu") != set.end(); });
@@ -93,8 +124,8 @@ Result<std::vector<std::string>> gpus(const api::DeviceRequest& request, const F
         if (!is_gpu || (!request.driver.empty() && request.driver != vendor)) continue;
         const std::string prefix = std::string(kind) + "=";
         std::vector<std::string> names;
-        for (auto device = found.devices.lower_bound(prefix);
-             device != found.devices.end() && device->first.starts_with(prefix); ++device) {
+        for (auto device = found.lower_bound(prefix);
+             device != found.end() && device->first.starts_with(prefix); ++device) {
             if (device->first != prefix + "all") names.push_back(device->first);
         }
         if (names.empty()) continue;
@@ -121,7 +152,7 @@ Result<std::vector<std::string>> cdi_names(const std::vector<api::DeviceRequest>
                                            const CdiFolders& folders) {
     std::vector<std::string> names;
     if (requests.empty()) return names;
-    const Found found = find_devices(folders);
+    const Devices found = find_devices(folders);
     for (const api::DeviceRequest& request : requests) {
         for (const auto& [option, value] : request.options) {
             return fail(Code::InvalidArgument, "device request option '{}' is not supported",
@@ -146,16 +177,13 @@ Result<std::vector<std::string>> cdi_names(const std::vector<api::DeviceRequest>
 Result<oci::CdiEdits> cdi_edits(const std::vector<std::string>& names, const CdiFolders& folders) {
     oci::CdiEdits all;
     if (names.empty()) return all;
-    const Found found = find_devices(folders);
+    const Devices found = find_devices(folders);
     std::vector<std::string> files;
     for (const std::string& name : names) {
-        const auto device = found.devices.find(name);
-        if (device == found.devices.end()) {
+        const auto device = found.find(name);
+        if (device == found.end()) {
             return fail(Code::InvalidArgument,
-                        "CDI device injection failed: unresolvable CDI devices {}{}", name,
-                        found.unread.empty()
-                            ? ""
-                            : format(" (YAML is not read: {})", join(found.unread, ", ")));
+                        "CDI device injection failed: unresolvable CDI devices {}", name);
         }
         TRY(check(name, device->second));
         const bool is_first =
@@ -169,7 +197,7 @@ Result<oci::CdiEdits> cdi_edits(const std::vector<std::string>& names, const Cdi
 
 std::vector<std::string> cdi_devices(const CdiFolders& folders) {
     std::vector<std::string> names;
-    for (const auto& [name, device] : find_devices(folders).devices) names.push_back(name);
+    for (const auto& [name, device] : find_devices(folders)) names.push_back(name);
     return names;
 }
 

@@ -5,6 +5,7 @@
 #include "base/text.hpp"
 #include "base/time.hpp"
 #include "json/codec.hpp"
+#include "network/portmap.hpp"
 
 namespace coffer::engine {
 
@@ -134,13 +135,10 @@ Result<std::vector<std::pair<std::string, std::string>>> pairs_of(std::string_vi
 Result<void> expose(std::string_view word, oci::RunConfig& config) {
     const auto parts = cut(word, "/");
     const std::string protocol = parts ? to_lower(parts->second) : "tcp";
-    const auto range = cut(parts ? parts->first : word, "-");
-    const auto low = parse_uint(range ? range->first : (parts ? parts->first : word));
-    const auto high = range ? parse_uint(range->second) : low;
-    const bool known = protocol == "tcp" || protocol == "udp" || protocol == "sctp";
-    if (!low || !high || *low == 0 || *high > 65535 || *low > *high || !known)
+    const auto range = network::parse_port_range(parts ? parts->first : word);
+    if (!range || !network::parse_protocol(protocol))
         return fail(Code::InvalidArgument, "Invalid containerPort: {}", word);
-    for (auto port = *low; port <= *high; ++port)
+    for (unsigned port = range->first; port <= range->last; ++port)
         config.exposed_ports[format("{}/{}", port, protocol)] = {};
     return {};
 }

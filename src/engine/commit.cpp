@@ -4,6 +4,7 @@
 #include "engine/changes.hpp"
 #include "engine/files_impl.hpp"
 #include "engine/images_impl.hpp"
+#include "engine/port_ranges.hpp"
 #include "json/codec.hpp"
 #include "sys/cgroup.hpp"
 
@@ -13,7 +14,9 @@ namespace {
 
 // The names on the wire are the same.
 Result<oci::RunConfig> run_config_of(const api::ContainerConfig& config) {
-    return json::decode<oci::RunConfig>(json::encode(config));
+    auto out = TRY(json::decode<oci::RunConfig>(json::encode(config)));
+    out.exposed_ports = split_ports(out.exposed_ports);
+    return out;
 }
 
 // What `config` leaves open is as the container has it.

@@ -25,6 +25,18 @@ Status Record::state() const {
     return Status::Dead;
 }
 
+std::optional<std::string> shared_with(std::string_view mode) {
+    constexpr std::string_view kPrefix = "container:";
+    if (!mode.starts_with(kPrefix)) return std::nullopt;
+    return std::string(mode.substr(kPrefix.size()));
+}
+
+void describe(json::Fields& f, const IdRange& s) {
+    f("Files", s.files);
+    f("Inside", s.inside);
+    f("Size", s.size);
+}
+
 void describe(json::Fields& f, const MountRecord& s) {
     f("Type", s.type);
     f("Name", s.name);
@@ -40,6 +52,8 @@ void describe(json::Fields& f, const MountRecord& s) {
     f("CopyUp", s.copy_up);
     f("SquashUid", s.squash_uid);
     f("SquashGid", s.squash_gid);
+    f("Uids", s.uids);
+    f("Gids", s.gids);
 }
 
 void describe(json::Fields& f, const Replaced& s) {
@@ -47,6 +61,11 @@ void describe(json::Fields& f, const Replaced& s) {
     f("Name", s.name);
     f("WasUp", s.was_up);
     f("Endpoints", s.endpoints);
+}
+
+void describe(json::Fields& f, const UnsettledMounts& s) {
+    f("Removed", s.removed);
+    f("Added", s.added);
 }
 
 void describe(json::Fields& f, const Record& s) {
@@ -78,6 +97,7 @@ void describe(json::Fields& f, const Record& s) {
     f("CgroupPath", s.cgroup_path);
     f("NetworkContainer", s.network_container);
     f("Endpoints", s.endpoints);
+    f("UnsettledMounts", s.unsettled_mounts);
     f("Replaces", s.replaces);
     f("Path", s.path);
     f("Args", s.args);

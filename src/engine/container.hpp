@@ -9,6 +9,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "api/container.hpp"
@@ -24,6 +25,14 @@ class Waiter;
 // As docker's State.Status spells it.
 enum class Status { Created, Running, Paused, Restarting, Removing, Exited, Dead };
 std::string to_string(Status status);
+
+// Ids of the files of a mount, and what they are in the container.
+struct IdRange {
+    std::uint32_t files = 0;
+    std::uint32_t inside = 0;
+    std::uint32_t size = 0;
+};
+void describe(json::Fields& f, const IdRange& s);
 
 // A bind, volume or tmpfs after defaults.
 struct MountRecord {
@@ -45,7 +54,13 @@ struct MountRecord {
     // The caller's ids when a user who is not root asked for the bind; 0: ids as on the host.
     std::uint32_t squash_uid = 0;
     std::uint32_t squash_gid = 0;
-    std::map<std::string, std::string> labels;  // of a volume that is made for it; not kept
+    // By idmap=; empty: as the files have them.
+    std::vector<IdRange> uids;
+    std::vector<IdRange> gids;
+    // Of a volume that is made for it; not kept.
+    std::string driver;
+    std::map<std::string, std::string> driver_options;
+    std::map<std::string, std::string> labels;
 };
 void describe(json::Fields& f, const MountRecord& s);
 
@@ -57,6 +72,16 @@ struct Replaced {
     std::vector<std::string> endpoints;  // as in Record: the addresses and ports to keep
 };
 void describe(json::Fields& f, const Replaced& s);
+
+// A change of the mounts of a run that is under way: recorded already, made or not.
+struct UnsettledMounts {
+    std::vector<std::string> removed;  // where
+    std::vector<std::string> added;
+};
+void describe(json::Fields& f, const UnsettledMounts& s);
+
+// Whose namespace a mode of the form "container:ID" shares; absent for any other.
+std::optional<std::string> shared_with(std::string_view mode);
 
 struct Record {
     std::string id;
@@ -90,6 +115,8 @@ struct Record {
     std::string cgroup_path;
     std::string network_container;       // the id whose network namespace it shares
     std::vector<std::string> endpoints;  // network::encode()d
+
+    std::optional<UnsettledMounts> unsettled_mounts;
 
     std::optional<Replaced> replaces;
 

@@ -12,6 +12,7 @@
 #include "engine/logging.hpp"
 #include "engine/mounts.hpp"
 #include "engine/names.hpp"
+#include "engine/port_ranges.hpp"
 #include "network/networks.hpp"
 #include "network/resolv.hpp"
 #include "store/store.hpp"
@@ -88,12 +89,21 @@ Result<void> check_caller(const api::HostConfig& host, const Caller& caller) {
     return {};
 }
 
+Result<void> check_writable_cgroups(const api::HostConfig& host) {
+    if (host.cgroupns_mode == "host") {
+        return fail(Code::InvalidArgument,
+                    "--security-opt writable-cgroups needs a private cgroup namespace");
+    }
+    // Version 1 does not keep those below from lifting their own limits.
+    if (sys::cgroup::host_layout().version == 2) return {};
+    return fail(Code::NotImplemented,
+                "--security-opt writable-cgroups needs cgroup v2, which this host does not have");
+}
+
 Result<void> check_ports(const api::HostConfig& host) {
     for (const auto& [port, bindings] : host.port_bindings) {
-        network::PortRequest request = TRY(network::parse_container_port(port));
-        for (const api::PortBinding& binding : bindings.value_or(std::vector<api::PortBinding>())) {
-            TRY(network::parse_host_port(binding.host_port, request));
-        }
+        TRY(network::parse_container_port(port));  // ranges are ours alone
+        TRY(requests_of(port, bindings.value_or(std::vector<api::PortBinding>())));
     }
     return {};
 }
@@ -201,7 +211,7 @@ Result<void> Containers::Impl::check_links(const Record& record) const {
                     "conflicting options: host type networking can't be used with links. This "
                     "would result in undefined behavior");
     }
-    if (host.network_mode.starts_with("container:")) {
+    if (shared_with(host.network_mode)) {
         return fail(Code::InvalidArgument,
                     "conflicting options: container type network can't be used with links. This "
                     "would result in undefined behavior");
@@ -220,12 +230,14 @@ Result<void> Containers::Impl::check_links(const Record& record) const {
 
 Result<Record> Containers::Impl::new_record(const std::string& name,
                                             const api::ContainerCreateRequest& request,
-                                            const Caller& caller,
+                                            const Caller& caller, store::Lease& lease,
                                             std::vector<std::string>& warnings) {
     if (request.config.image.empty()) {
         return fail(Code::InvalidArgument, "Config.Image cannot be empty");
     }
-    const ImageForContainer image = TRY(core.images.resolve(request.config.image));
+    const ImageForContainer image =
+        TRY(core.images.take(request.config.image, request.platform, lease));
+    if (!image.warning.empty()) warnings.push_back(image.warning);
     Record record;
     record.id = random_id();
     record.name = name;
@@ -246,6 +258,8 @@ Result<Record> Containers::Impl::new_record(const std::string& name,
     TRY(check_text(config));
     TRY(check_resources(host.resources, warnings));
     TRY(check_ports(host));
+    config.exposed_ports = join_ports(config.exposed_ports);
+    host.port_bindings = join_ports(host.port_bindings);
     if (!config.stop_signal.empty()) TRY(parse_signal(config.stop_signal));
     const Rights rights = TRY(rights_of(host, core.settings.level));
     record.level = std::string(security::name_of(rights.level));
@@ -262,8 +276,8 @@ Result<Record> Containers::Impl::new_record(const std::string& name,
     host.network_mode = network_of(host);
     if (config.network_disabled) host.network_mode = "none";
     TRY(settle_modes(record, caller));
-    const std::string prefix = "container:";
-    if (!host.network_mode.starts_with(prefix)) {
+    if (rights.writable_cgroups) TRY(check_writable_cgroups(host));
+    if (!shared_with(host.network_mode)) {
         // One that is not there yet is an error of the start.
         const auto found = core.networks.get(host.network_mode);
         network::Network known;
@@ -282,7 +296,7 @@ Result<Record> Containers::Impl::new_record(const std::string& name,
         if (added && !config.mac_address.empty()) entry->second.mac_address = config.mac_address;
     }
     TRY(check_links(record));
-    if (config.hostname.empty() && !host.network_mode.starts_with(prefix)) {
+    if (config.hostname.empty() && !shared_with(host.network_mode)) {
         config.hostname = record.id.substr(0, 12);
     }
     TRY(settle_log_config(core.settings, caller, host.log_config));
@@ -311,13 +325,17 @@ Result<std::string> Containers::Impl::create(const std::string& wanted,
                     "Invalid container name ({}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
                     wanted);
     }
-    Record record = TRY(new_record(wanted, request, caller, warnings));
+    // Of the images, until the container is there to be asked.
+    const auto lease = core.store.lease();
+    Record record = TRY(new_record(wanted, request, caller, *lease, warnings));
     if (replaced) {
         record.replaces = Replaced{.id = replaced->id,
                                    .name = replaced->name,
                                    .was_up = replaced->is_up(),
                                    .endpoints = replaced->endpoints};
     }
+
+    TRY(check_secrets(record));
 
     Rollback undo;
     // The name is taken first: of two who want it, one gets it.
@@ -335,24 +353,6 @@ Result<std::string> Containers::Impl::create(const std::string& wanted,
     }
     TRY(undo.add([&] { table.lock()->id_by_name.erase(record.name); }));
 
-    volume::Volumes& volumes = core.volumes;
-    TRY(undo.add([&] { volumes.release(record.id); }));
-    const GetVolume get_volume = [&](const std::string& volume,
-                                     const auto& labels) -> Result<VolumeRef> {
-        const auto [made, is_new] = TRY(volumes.create(volume, labels, record.id));
-        if (is_new) {
-            core.events.publish(volume_event("create", made.name));
-            TRY(undo.add([&volumes, &record, name = made.name] {
-                volumes.release(record.id);
-                ignore(volumes.remove(name), "an unused volume stays, and is shown");
-            }));
-        }
-        return VolumeRef{made.name, made.path};
-    };
-    const FindImage find_image = [&](const std::string& image) -> Result<ImageRef> {
-        ImageForContainer found = TRY(core.images.resolve(image));
-        return ImageRef{std::move(found.id), std::move(found.chain_id)};
-    };
     std::vector<MountRecord> inherited;
     for (const std::string& source : record.host_config.volumes_from) {
         const std::string other = source.substr(0, source.find(':'));
@@ -361,11 +361,13 @@ Result<std::string> Containers::Impl::create(const std::string& wanted,
     }
     for (const MountRecord& mount : replaced ? replaced->mounts : std::vector<MountRecord>()) {
         if (mount.type != "volume") continue;
-        const auto volume = volumes.find(mount.name);
+        const auto volume = core.volumes.find(mount.name);
         if (volume && volume->anonymous) inherited.push_back(mount);
     }
-    record.mounts = TRY(collect_mounts(record.config, record.host_config, inherited, caller,
-                                       find_image, get_volume));
+    record.mounts = TRY(collect_mounts(
+        record.config, record.host_config, inherited, caller,
+        [&](const std::string& image) { return find_image(image, *lease); },
+        [&](const MountRecord& mount) { return take_volume(record.id, mount, caller, undo); }));
 
     TRY(core.store.create_writable(record.id, record.chain_id));
     TRY(undo.add(
@@ -378,7 +380,7 @@ Result<std::string> Containers::Impl::create(const std::string& wanted,
     table.lock()->by_id.emplace(
         record.id, std::make_shared<Container>(std::make_shared<const Record>(record)));
     undo.commit();
-    volumes.claim(record.id);
+    core.volumes.claim(record.id);
     publish_event(record, "create");
     return record.id;
 }

@@ -127,14 +127,15 @@ void Containers::Impl::settle_claimed(const std::shared_ptr<Container>& containe
     publish_event(record, "die", die_attributes(record));
     container->end_run();
     for (const auto& endpoint : endpoints) publish_network_event(endpoint, "disconnect");
-    publish_mounts(record, Mounts::Gone);
+    publish_mounts(record.id, record.mounts, Mounts::Gone);
+    if (goes) tell_waiters(*container, record);
+    // Its record of the exit was needed until the table had it. Before the container goes: what is
+    // left of one that nobody knows is a fault.
+    remove_bundle(record);
     if (goes) {
-        tell_waiters(*container, record);
         const auto removed = remove_claimed(claim, RemoveVolumes::Yes);
         if (!removed) LOG_ERROR("remove container {}: {}", record.id, removed.error().message);
     }
-    // Its record of the exit was needed until the table had it.
-    remove_bundle(record);
     if (again) {
         plan_restart(container, container->backoff().next(duration_of(record)));
     } else if (!goes) {

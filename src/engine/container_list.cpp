@@ -82,7 +82,7 @@ Result<Selection> Selection::create(const Containers::Impl& containers,
     selection.stopped_too_ = options.all || options.limit > 0 || filters.has("status");
     selection.tasks_ = TRY(filters.boolean("is-task", false));
     for (const std::string& name : filters.get("ancestor")) {
-        if (auto image = containers.core.images.resolve(name)) {
+        if (auto image = containers.core.images.look_up(name)) {
             selection.ancestors_.push_back(*std::move(image));
         }
     }
@@ -202,7 +202,7 @@ class ImageNames {
     std::string shown(const Record& record) {
         const auto [entry, added] = ids_.try_emplace(record.image_name);
         if (added) {
-            if (const auto image = images_->resolve(record.image_name)) entry->second = image->id;
+            if (const auto image = images_->look_up(record.image_name)) entry->second = image->id;
         }
         return entry->second == record.image_id ? record.image_name : record.image_id;
     }
@@ -214,9 +214,10 @@ class ImageNames {
 
 }  // namespace
 
-Result<Containers::Impl::Sizes> Containers::Impl::sizes(const Record& record) const {
+Result<Containers::Impl::Sizes> Containers::Impl::sizes(const Record& record, SizeOf what) const {
     Sizes sizes;
-    const auto own = TRY(sys::measure_tree(folder(record) + "/diff"));
+    const auto own =
+        TRY(sys::measure_tree(folder(record) + (what == SizeOf::Whole ? "" : "/diff")));
     sizes.own = static_cast<std::int64_t>(own.bytes);
     sizes.with_image = sizes.own;
     if (record.chain_id.empty()) return sizes;
@@ -239,8 +240,8 @@ Result<std::vector<api::ContainerSummary>> Containers::list(const ListOptions& o
         api::ContainerSummary view = impl_->summary(*record);
         if (!selection.matches(view)) continue;
         view.image = names.shown(*record);
-        if (options.size) {
-            const Impl::Sizes sizes = TRY(impl_->sizes(*record));
+        if (options.size != SizeOf::Nothing) {
+            const Impl::Sizes sizes = TRY(impl_->sizes(*record, options.size));
             view.size_rw = sizes.own;
             view.size_root_fs = sizes.with_image;
         }

@@ -9,6 +9,7 @@
 #include <array>
 #include <climits>
 
+#include "engine/container_egress.hpp"
 #include "engine/containers_impl.hpp"
 #include "sys/namespace.hpp"
 
@@ -17,13 +18,6 @@ namespace coffer::engine {
 namespace {
 
 using sys::ns::Kind;
-
-constexpr std::string_view kContainer = "container:";
-
-bool is_one_of(const std::string& mode, std::initializer_list<std::string_view> known) {
-    return std::find(known.begin(), known.end(), mode) != known.end() ||
-           (mode.starts_with(kContainer) && mode.size() > kContainer.size());
-}
 
 std::string own_host_name() {
     std::array<char, HOST_NAME_MAX + 1> name{};
@@ -43,8 +37,12 @@ Result<void> check_modes(const api::HostConfig& host) {
           Mode{host.uts_mode, "UTS", {"", "private", "host"}, false},
           Mode{host.cgroupns_mode, "cgroup namespace", {"", "private", "host"}, false},
           Mode{host.userns_mode, "USER", {"", "private", "host"}, false}}) {
-        const bool joins = mode.value.starts_with(kContainer);
-        if (is_one_of(mode.value, mode.known) && (mode.joinable || !joins)) continue;
+        const auto other = shared_with(mode.value);
+        if (other
+                ? mode.joinable && !other->empty()
+                : std::find(mode.known.begin(), mode.known.end(), mode.value) != mode.known.end()) {
+            continue;
+        }
         return fail(Code::InvalidArgument, "invalid {} mode: {}", mode.name, mode.value);
     }
     if (host.userns_mode == "host") {
@@ -70,7 +68,7 @@ Result<void> check_conflicts(const api::ContainerConfig& config, const api::Host
     if (host.uts_mode == "host" && !config.domainname.empty()) {
         return refuse("domainname and the UTS mode");
     }
-    if (!host.network_mode.starts_with(kContainer)) return {};
+    if (!shared_with(host.network_mode)) return {};
     for (const Conflict& conflict :
          {Conflict{!config.hostname.empty(), "hostname and the network mode"},
           Conflict{!host.dns.empty() || !host.dns_search.empty() || !host.dns_options.empty(),
@@ -100,8 +98,8 @@ Result<sys::Fd> namespace_of(const Container& container, Kind kind, const char* 
 
 Result<std::string> Containers::Impl::real_mode(std::string mode,
                                                 std::string api::HostConfig::*field) const {
-    while (mode.starts_with(kContainer)) {
-        mode = TRY(find(mode.substr(kContainer.size())))->record()->host_config.*field;
+    while (const auto other = shared_with(mode)) {
+        mode = TRY(find(*other))->record()->host_config.*field;
     }
     return mode;
 }
@@ -110,14 +108,16 @@ Result<void> Containers::Impl::settle_modes(Record& record, const Caller& caller
     api::HostConfig& host = record.host_config;
     TRY(check_modes(host));
     TRY(check_conflicts(record.config, host));
+    TRY(check_egress(host));
     for (const auto field :
          {&api::HostConfig::network_mode, &api::HostConfig::pid_mode, &api::HostConfig::ipc_mode}) {
         std::string& mode = host.*field;
-        if (!mode.starts_with(kContainer)) continue;
-        const auto other = find(mode.substr(kContainer.size()));
+        const auto name = shared_with(mode);
+        if (!name) continue;
+        const auto other = find(*name);
         // Not the 404 of an image, which clients go and pull.
         if (!other) return fail(Code::InvalidArgument, "{}", other.error().message);
-        mode = std::string(kContainer) + (*other)->id();
+        mode = "container:" + (*other)->id();
     }
     struct Mode {
         std::string api::HostConfig::*field;
@@ -157,13 +157,17 @@ Result<Containers::Impl::Joined> Containers::Impl::join_others(const Record& rec
         joined.userns = std::move(userns);
         return {};
     };
-    if (host.pid_mode.starts_with(kContainer)) {
-        const auto other = TRY(find(host.pid_mode.substr(kContainer.size())));
+    if (const auto id = shared_with(host.network_mode)) {
+        joined.network_owner = TRY(find(*id));
+        joined.netns = TRY(namespace_of(*joined.network_owner, Kind::Network, "network"));
+    }
+    if (const auto id = shared_with(host.pid_mode)) {
+        const auto other = TRY(find(*id));
         TRY(join_users(*other, "PID"));
         if (joined.pid_mode != "host") joined.pidns = TRY(namespace_of(*other, Kind::Pid, "PID"));
     }
-    if (host.ipc_mode.starts_with(kContainer)) {
-        const auto other = TRY(find(host.ipc_mode.substr(kContainer.size())));
+    if (const auto id = shared_with(host.ipc_mode)) {
+        const auto other = TRY(find(*id));
         if (joined.ipc_mode != "shareable" && joined.ipc_mode != "host") {
             return fail(Code::InvalidArgument,
                         "cannot join IPC of container {}: non-shareable IPC (hint: use "

@@ -6,8 +6,10 @@
 
 #include "base/log.hpp"
 #include "base/rollback.hpp"
+#include "engine/container_egress.hpp"
 #include "engine/containers_impl.hpp"
 #include "engine/events.hpp"
+#include "engine/port_ranges.hpp"
 #include "network/networks.hpp"
 #include "network/resolv.hpp"
 #include "sys/file.hpp"
@@ -44,9 +46,9 @@ void keep_ports(const Record& record, std::vector<network::PortRequest>& request
         if (request.host_port_first != 0) continue;
         for (const network::Endpoint& endpoint : decode_all(record.replaces->endpoints)) {
             for (const network::PublishedPort& port : endpoint.ports) {
-                if (port.protocol == request.protocol &&
-                    port.container_port == request.container_port) {
-                    request.host_port_first = port.host_port;
+                const int distance = request.container_port - port.container_port;
+                if (port.protocol == request.protocol && distance >= 0 && distance < port.count) {
+                    request.host_port_first = static_cast<std::uint16_t>(port.host_port + distance);
                 }
             }
         }
@@ -57,16 +59,13 @@ Result<std::vector<network::PortRequest>> port_requests(const Record& record) {
     std::vector<network::PortRequest> requests;
     for (const auto& [port, bindings] : record.host_config.port_bindings) {
         if (!bindings) continue;
-        for (const api::PortBinding& binding : *bindings) {
-            network::PortRequest request = TRY(network::parse_container_port(port));
-            request.host_ip = binding.host_ip;
-            TRY(network::parse_host_port(binding.host_port, request));
-            requests.push_back(request);
-        }
+        const auto more = TRY(requests_of(port, *bindings));
+        requests.insert(requests.end(), more.begin(), more.end());
     }
     if (record.host_config.publish_all_ports) {
-        for (const auto& [port, nothing] : record.config.exposed_ports) {
-            if (record.host_config.port_bindings.contains(port)) continue;
+        const api::PortMap bound = split_ports(record.host_config.port_bindings);
+        for (const auto& [port, nothing] : split_ports(record.config.exposed_ports)) {
+            if (bound.contains(port)) continue;
             requests.push_back(TRY(network::parse_container_port(port)));
         }
     }
@@ -93,18 +92,22 @@ Result<void> publish(Core& core, const Record& record, network::Endpoint& endpoi
 
 // The default route and the published ports go to the network that leads out.
 Result<void> settle_way_out(Core& core, const Record& record, Endpoints& endpoints, int netns) {
-    const auto best = way_out(record, endpoints);
+    const auto best = way_out(record, endpoints, network::Family::V4);
+    const auto best6 = way_out(record, endpoints, network::Family::V6);
+    const auto published = publishing(record, endpoints);
     for (std::size_t i = 0; i < endpoints.size(); ++i) {
-        if (i != best) TRY(core.networks.unpublish(endpoints[i], endpoints[i].ports));
+        if (i != published) TRY(core.networks.unpublish(endpoints[i], endpoints[i].ports));
     }
-    TRY(network::Networks::set_gateway(netns, best ? endpoints[*best].gateway : ""));
-    if (best && endpoints[*best].ports.empty()) return publish(core, record, endpoints[*best]);
+    TRY(network::Networks::set_gateways(netns, best ? endpoints[*best].gateway : "",
+                                        best6 ? endpoints[*best6].gateway6 : ""));
+    if (published && endpoints[*published].ports.empty())
+        return publish(core, record, endpoints[*published]);
     return {};
 }
 
-bool have_names(const Core& core, const Endpoints& endpoints) {
+bool need_resolver(const Core& core, const Endpoints& endpoints) {
     return std::any_of(endpoints.begin(), endpoints.end(), [&](const network::Endpoint& endpoint) {
-        return core.networks.has_names(endpoint);
+        return core.networks.needs_resolver(endpoint);
     });
 }
 
@@ -139,7 +142,7 @@ std::string free_ifname(const Endpoints& endpoints) {
 // docker's rules about networks that exclude others.
 Result<void> check_change(const Record& record, const network::Network& network) {
     const std::string& mode = record.host_config.network_mode;
-    if (mode.starts_with("container:")) {
+    if (shared_with(mode)) {
         return fail(Code::InvalidArgument,
                     "container sharing network namespace with another container or host cannot be "
                     "connected to any other network");
@@ -164,20 +167,28 @@ Result<sys::Fd> netns_of(const Record& record) {
 
 }  // namespace
 
-std::optional<std::size_t> way_out(const Record& record, const Endpoints& endpoints) {
+std::optional<std::size_t> way_out(const Record& record, const Endpoints& endpoints,
+                                   network::Family family) {
     const auto priority = [&](const network::Endpoint& endpoint) {
         const auto settings = record.networks.find(endpoint.network_name);
         return settings == record.networks.end() ? 0 : settings->second.gw_priority;
     };
     std::optional<std::size_t> best;
     for (std::size_t i = 0; i < endpoints.size(); ++i) {
-        if (endpoints[i].gateway.empty()) continue;
+        const bool leads_out = family == network::Family::V4 ? !endpoints[i].gateway.empty()
+                                                             : !endpoints[i].gateway6.empty();
+        if (!leads_out) continue;
         const bool better = !best || priority(endpoints[i]) > priority(endpoints[*best]) ||
                             (priority(endpoints[i]) == priority(endpoints[*best]) &&
                              endpoints[i].network_name < endpoints[*best].network_name);
         if (better) best = i;
     }
     return best;
+}
+
+std::optional<std::size_t> publishing(const Record& record, const Endpoints& endpoints) {
+    const auto best = way_out(record, endpoints, network::Family::V4);
+    return best ? best : way_out(record, endpoints, network::Family::V6);
 }
 
 std::vector<std::string> encode_all(const std::vector<network::Endpoint>& endpoints) {
@@ -196,20 +207,21 @@ Result<void> check_endpoint(const network::Network& network,
     const bool user_defined = network.driver == "bridge" && network.name != "bridge";
     if (settings.ipam_config) {
         const api::EndpointIpamConfig& ipam = *settings.ipam_config;
-        if (!ipam.ipv6_address.empty()) {
-            return fail(Code::NotImplemented, "IPv6 addresses are not supported: {}",
-                        ipam.ipv6_address);
-        }
-        if (!ipam.link_local_ips.empty()) {
-            return fail(Code::NotImplemented, "link-local addresses are not supported: {}",
-                        join(ipam.link_local_ips, ", "));
-        }
-        if (!ipam.ipv4_address.empty() && !user_defined) {
+        const bool is_static = !ipam.ipv4_address.empty() || !ipam.ipv6_address.empty();
+        if (is_static && !user_defined) {
             return fail(Code::InvalidArgument,
                         "user specified IP address is supported on user defined networks only");
         }
-        if (!ipam.ipv4_address.empty() && !network::parse_address(ipam.ipv4_address)) {
+        if (!ipam.ipv4_address.empty() && !network::parse_ipv4(ipam.ipv4_address)) {
             return fail(Code::InvalidArgument, "invalid IPv4 address: {}", ipam.ipv4_address);
+        }
+        if (!ipam.ipv6_address.empty() && !network::parse_ipv6(ipam.ipv6_address)) {
+            return fail(Code::InvalidArgument, "invalid IPv6 address: {}", ipam.ipv6_address);
+        }
+        for (const std::string& address : ipam.link_local_ips) {
+            if (!network::parse_address(address)) {
+                return fail(Code::InvalidArgument, "invalid link-local IP address: {}", address);
+            }
         }
     }
     if (!settings.aliases.empty() && !user_defined) {
@@ -242,11 +254,18 @@ Result<network::Endpoint> Containers::Impl::connect_one(const Record& record,
     options.container_name = record.name;
     options.netns_fd = netns;
     options.ifname = ifname;
-    if (settings.ipam_config) options.ip = settings.ipam_config->ipv4_address;
+    if (settings.ipam_config) {
+        options.ip = settings.ipam_config->ipv4_address;
+        options.ip6 = settings.ipam_config->ipv6_address;
+        options.link_local = settings.ipam_config->link_local_ips;
+    }
     if (options.ip.empty()) options.ip = kept.ip;
+    if (options.ip6.empty()) options.ip6 = kept.ip6;
     options.mac = settings.mac_address.empty() ? kept.mac : settings.mac_address;
     options.aliases = settings.aliases;
     options.hostname = record.config.hostname;
+    options.egress = egress_of(record.host_config);
+    options.rate = rate_of(record.host_config);
     std::vector<std::string> links = settings.links;
     if (name == record.host_config.network_mode) {
         const auto& more = record.host_config.links;
@@ -284,13 +303,13 @@ Result<Endpoints> Containers::Impl::connect_all(const Record& record, int netns,
 
 Result<void> Containers::Impl::serve_names(const Record& record, const Endpoints& endpoints,
                                            int netns) {
-    if (!have_names(core, endpoints)) return {};
+    if (!need_resolver(core, endpoints)) return {};
     return core.networks.serve_names(record.id, netns, record.host_config.dns);
 }
 
 Result<void> Containers::Impl::serve_names_again(const Record& record) {
     const Endpoints endpoints = endpoints_of(record);
-    if (!have_names(core, endpoints)) return {};
+    if (!need_resolver(core, endpoints)) return {};
     const sys::Fd netns = TRY(netns_of(record));
     return serve_names(record, endpoints, netns.get());
 }
@@ -300,7 +319,9 @@ Result<std::string> Containers::Impl::hosts_text(const Record& record, const End
     hosts.hostname = record.config.hostname;
     hosts.domainname = record.config.domainname;
     for (const network::Endpoint& endpoint : endpoints) {
-        hosts.addresses.push_back(endpoint.ip);
+        for (const std::string& ip : {endpoint.ip, endpoint.ip6}) {
+            if (!ip.empty()) hosts.addresses.push_back(ip);
+        }
         if (core.networks.has_names(endpoint)) continue;
         for (const auto& [alias, id] : endpoint.links) {
             const auto target = TRY(find(id))->record();
@@ -312,7 +333,10 @@ Result<std::string> Containers::Impl::hosts_text(const Record& record, const End
                 return fail(Code::Conflict, "Cannot link to a non running container: /{} AS /{}/{}",
                             target->name, record.name, alias);
             }
-            hosts.entries.push_back({there->ip, {alias, target->config.hostname, target->name}});
+            for (const std::string& ip : {there->ip, there->ip6}) {
+                if (ip.empty()) continue;
+                hosts.entries.push_back({ip, {alias, target->config.hostname, target->name}});
+            }
         }
     }
     hosts.extra_hosts = record.host_config.extra_hosts;
@@ -324,7 +348,7 @@ Result<void> Containers::Impl::write_network_files(const Record& record,
                                                    const Endpoints& endpoints) {
     const std::string files = folder(record);
     const std::string hosts = TRY(hosts_text(record, endpoints));
-    const std::string resolv = resolv_text(record, have_names(core, endpoints));
+    const std::string resolv = resolv_text(record, need_resolver(core, endpoints));
     TRY(sys::write_file(files + "/hosts", hosts, 0644));
     TRY(sys::write_file(files + "/resolv.conf", resolv, 0644));
     return sys::write_file(files + "/hostname", network::hostname_file(record.config.hostname),
@@ -335,17 +359,26 @@ Result<void> Containers::Impl::write_network_files(const Record& record,
 Result<void> Containers::Impl::networks_changed(Record& record, const Endpoints& before,
                                                 Endpoints after, int netns) {
     TRY(settle_way_out(core, record, after, netns));
-    const bool had_names = have_names(core, before);
-    const bool has_names = have_names(core, after);
-    if (has_names && !had_names) TRY(serve_names(record, after, netns));
-    if (had_names && !has_names) core.networks.stop_names(record.id);
+    const bool had_resolver = need_resolver(core, before);
+    const bool has_resolver = need_resolver(core, after);
+    if (has_resolver && !had_resolver) TRY(serve_names(record, after, netns));
+    if (had_resolver && !has_resolver) core.networks.stop_names(record.id);
     const std::string files = folder(record);
-    rewrite(files + "/resolv.conf", resolv_text(record, had_names), resolv_text(record, has_names));
+    rewrite(files + "/resolv.conf", resolv_text(record, had_resolver),
+            resolv_text(record, has_resolver));
     const auto old_hosts = hosts_text(record, before);
     const auto new_hosts = hosts_text(record, after);
     if (old_hosts && new_hosts) rewrite(files + "/hosts", *old_hosts, *new_hosts);
     record.endpoints = encode_all(after);
     return {};
+}
+
+Result<void> Containers::Impl::egress_changed(Record& record, const std::string& policy) {
+    const sys::Fd netns = TRY(netns_of(record));
+    const Endpoints before = endpoints_of(record);
+    Endpoints after = before;
+    for (network::Endpoint& endpoint : after) TRY(core.networks.set_egress(endpoint, policy));
+    return networks_changed(record, before, after, netns.get());
 }
 
 Result<void> Containers::connect(const std::string& network, const std::string& name,

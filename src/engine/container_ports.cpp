@@ -3,6 +3,7 @@
 
 #include "base/log.hpp"
 #include "engine/containers_impl.hpp"
+#include "engine/port_ranges.hpp"
 #include "network/networks.hpp"
 
 namespace coffer::engine {
@@ -10,13 +11,6 @@ namespace coffer::engine {
 namespace {
 
 using Bindings = std::vector<api::PortBinding>;
-
-Result<network::PortRequest> request_of(const std::string& port, const api::PortBinding& binding) {
-    network::PortRequest request = TRY(network::parse_container_port(port));
-    request.host_ip = binding.host_ip;
-    TRY(network::parse_host_port(binding.host_port, request));
-    return request;
-}
 
 // "80" means "80/tcp".
 Result<std::string> port_key(const std::string& port) {
@@ -44,6 +38,14 @@ bool is_meant(const api::PortBinding& binding, const api::PortBinding& wanted,
     });
 }
 
+std::vector<network::PublishedPort> singles(const std::vector<network::PublishedPort>& ports) {
+    std::vector<network::PublishedPort> out;
+    for (const network::PublishedPort& port : ports) {
+        for (std::uint16_t i = 0; i < port.count; ++i) out.push_back(port.at(i));
+    }
+    return out;
+}
+
 struct Change {
     std::vector<network::PublishedPort> remove;
     std::vector<network::PortRequest> add;
@@ -53,7 +55,8 @@ struct Change {
 Result<Change> change_bindings(Record& record, const api::PortMap& add, const api::PortMap& remove,
                                const std::vector<network::PublishedPort>& taken) {
     Change change;
-    api::PortMap& bindings = record.host_config.port_bindings;
+    api::PortMap bindings = split_ports(record.host_config.port_bindings);
+    ExposedPorts exposed = split_ports(record.config.exposed_ports);
     for (const auto& [port, given] : remove) {
         const std::string key = TRY(port_key(port));
         const auto found = bindings.find(key);
@@ -61,7 +64,7 @@ Result<Change> change_bindings(Record& record, const api::PortMap& add, const ap
             return fail(Code::InvalidArgument, "port {} is not published", key);
         }
         for (const api::PortBinding& wanted : given && !given->empty() ? *given : Bindings(1)) {
-            const network::PortRequest request = TRY(request_of(key, wanted));
+            const network::PortRequest request = TRY(requests_of(key, {wanted})).front();
             const auto erased = std::erase_if(*found->second, [&](const api::PortBinding& binding) {
                 return is_meant(binding, wanted, taken);
             });
@@ -79,11 +82,17 @@ Result<Change> change_bindings(Record& record, const api::PortMap& add, const ap
         std::optional<Bindings>& all = bindings[key];
         if (!all) all.emplace();
         for (const api::PortBinding& binding : given && !given->empty() ? *given : Bindings(1)) {
-            change.add.push_back(TRY(request_of(key, binding)));
+            TRY(requests_of(key, {binding}));
             all->push_back(binding);
         }
-        record.config.exposed_ports[key];
+        exposed[key];
     }
+    for (const auto& [port, given] : join_ports(add)) {
+        const auto more = TRY(requests_of(port, given && !given->empty() ? *given : Bindings(1)));
+        change.add.insert(change.add.end(), more.begin(), more.end());
+    }
+    record.config.exposed_ports = join_ports(exposed);
+    record.host_config.port_bindings = join_ports(bindings);
     return change;
 }
 
@@ -96,7 +105,8 @@ std::vector<network::PortRequest> requests_for(const std::vector<network::Publis
                             .container_port = port.container_port,
                             .host_ip = port.host_ip,
                             .host_port_first = port.host_port,
-                            .host_port_last = port.host_port});
+                            .host_port_last = port.host_port,
+                            .count = port.count});
     }
     return requests;
 }
@@ -109,17 +119,17 @@ Result<void> Containers::set_ports(const std::string& name, const api::PortMap& 
     Container::Claim claim(container);
     Record record = claim.copy();
     const std::string& mode = record.host_config.network_mode;
-    if (mode == "host" || mode == "none" || mode.starts_with("container:")) {
+    if (mode == "host" || mode == "none" || shared_with(mode)) {
         return fail(Code::InvalidArgument,
                     "container {} has no network of its own in which ports could be published",
                     record.name);
     }
     std::vector<network::Endpoint> endpoints = endpoints_of(record);
     // Ports are published in the network that leads out: see container_networks.cpp.
-    const auto outward = way_out(record, endpoints);
+    const auto outward = publishing(record, endpoints);
     const Change change = TRY(change_bindings(
         record, add, remove,
-        outward ? endpoints[*outward].ports : std::vector<network::PublishedPort>()));
+        outward ? singles(endpoints[*outward].ports) : std::vector<network::PublishedPort>()));
     if (!outward) return impl_->save(claim, record);
 
     network::Networks& networks = impl_->core.networks;
@@ -135,10 +145,7 @@ Result<void> Containers::set_ports(const std::string& name, const api::PortMap& 
         impl_->publish_event(record, "update");
         return {};
     }
-    std::vector<network::PublishedPort> added = endpoint.ports;
-    std::erase_if(added, [&](const network::PublishedPort& port) {
-        return std::find(kept.begin(), kept.end(), port) != kept.end();
-    });
+    const auto added = network::without(endpoint.ports, kept);
     auto undone = networks.unpublish(endpoint, added);
     if (undone) undone = networks.publish(endpoint, requests_for(change.remove));
     if (!undone) LOG_WARN("ports of {}: {}", record.id, undone.error().message);

@@ -113,6 +113,10 @@ void Containers::Impl::put_back(const std::shared_ptr<Container>& next) {
                             {.action = "recreate", .by = "engine", .keep = true});
         if (!stopped && stopped.error().code != Code::NotModified) return stopped;
         const auto old = TRY(find(replaced.id));
+        if (old->record()->stopped_by_user) {  // it may still be about to end
+            stopped = stop(old, {}, {.action = "recreate", .by = "engine", .keep = true});
+            if (!stopped && stopped.error().code != Code::NotModified) return stopped;
+        }
         if (next->record()->name == replaced.name) TRY(rename(next, replaced.name + ".new"));
         if (old->record()->name != replaced.name) TRY(rename(old, replaced.name));
         if (replaced.was_up) {

@@ -9,7 +9,9 @@
 #include "base/rollback.hpp"
 #include "engine/cdi.hpp"
 #include "engine/containers_impl.hpp"
+#include "engine/images.hpp"
 #include "engine/logging.hpp"
+#include "engine/secrets.hpp"
 #include "network/networks.hpp"
 #include "network/sandbox.hpp"
 #include "oci/runtime_spec.hpp"
@@ -67,17 +69,20 @@ Result<ImageLayers> Containers::Impl::image_layers(const Record& record) const {
 }
 
 void Containers::Impl::release_run(const Record& record) {
+    unmount_volumes(record.id, record.mounts);
     core.networks.stop_names(record.id);
     for (const auto& endpoint : endpoints_of(record)) core.networks.release(endpoint);
     if (record.id_base != 0) core.sandboxes.release(record.id_base);
 }
 
 void Containers::Impl::remove_bundle(const Record& record) const {
+    unmount_secrets(bundle(record) + "/secrets");
     ignore(sys::remove_tree(bundle(record)), "swept at the next start");
 }
 
 Result<void> Containers::Impl::run(const std::shared_ptr<Container>& container,
                                    Container::Claim& claim, Record& record) {
+    core.images.touch(record.image_id);
     Rollback undo;
     const Rights rights = TRY(rights_of(record.host_config, core.settings.level));
     const auto filter = TRY(seccomp_filter(rights));
@@ -88,6 +93,7 @@ Result<void> Containers::Impl::run(const std::shared_ptr<Container>& container,
     record.id_base = sandbox.id_base;
     TRY(undo.add([&] { core.sandboxes.release(record.id_base); }));
 
+    TRY(mount_volumes(record.id, record.mounts, undo));
     SpecInputs inputs{.record = record, .rights = rights};
     inputs.id_base = record.id_base;
     inputs.files = folder(record);
@@ -111,23 +117,9 @@ Result<void> Containers::Impl::run(const std::shared_ptr<Container>& container,
     record.cgroup_path = inputs.cgroup_path;
 
     std::vector<network::Endpoint> endpoints;
-    sys::Fd shared_netns;
-    int netns = sandbox.netns.get();
-    const std::string prefix = "container:";
-    if (record.host_config.network_mode.starts_with(prefix)) {
-        const auto other = TRY(find(record.host_config.network_mode.substr(prefix.size())));
-        const auto theirs = other->record();
-        if (!theirs->is_running()) {
-            return fail(Code::Conflict, "cannot join network of a non running container: {}",
-                        theirs->id);
-        }
-        shared_netns = TRY(sys::open_file(format("/proc/{}/ns/net", theirs->pid), O_RDONLY));
-        // The pid was theirs while we opened it, or this is not their namespace.
-        if (!other->record()->is_running()) {
-            return fail(Code::Conflict, "cannot join network of a non running container: {}",
-                        theirs->id);
-        }
-        netns = shared_netns.get();
+    const int netns = joined.netns ? joined.netns.get() : sandbox.netns.get();
+    if (joined.network_owner) {
+        const auto theirs = joined.network_owner->record();
         record.network_container = theirs->id;
         for (const char* name : {"hosts", "resolv.conf", "hostname"}) {
             const std::string text = TRY(sys::read_file(format("{}/{}", folder(*theirs), name)));
@@ -142,10 +134,11 @@ Result<void> Containers::Impl::run(const std::shared_ptr<Container>& container,
     }
     record.endpoints = encode_all(endpoints);
 
-    const oci::Spec spec = TRY(build_spec(inputs));
+    oci::Spec spec = TRY(build_spec(inputs));
     const std::string path = bundle(record);
     TRY(sys::make_dirs(path, 0700));
     TRY(undo.add([&] { remove_bundle(record); }));
+    TRY(mount_secrets_of(record, spec.mounts));
     TRY(sys::write_file(path + "/config.json", json::encode(spec)));
 
     std::weak_ptr<Container> weak = container;
@@ -209,6 +202,7 @@ Result<void> Containers::Impl::run(const std::shared_ptr<Container>& container,
         fds.push_back(client.connection.get());
     }
     const shim::Reply reply = TRY(link->request(std::move(request), fds, ShimLink::kStartLimit));
+    unmount_secrets(path + "/secrets");  // the container has them
     if (!reply.ok) {
         shim_ends = true;
         record.exit_code = reply.code;
@@ -229,6 +223,7 @@ Result<void> Containers::Impl::run(const std::shared_ptr<Container>& container,
     record.exit_signal = 0;
     record.oom_kills = 0;
     record.ended_by.clear();
+    record.unsettled_mounts.reset();
     record.started_at = to_rfc3339_short(now());
     container->begin_run();
     container->set_link(link);
@@ -236,7 +231,7 @@ Result<void> Containers::Impl::run(const std::shared_ptr<Container>& container,
     TRY(save(claim, record));
     undo.commit();
     for (const network::Endpoint& endpoint : endpoints) publish_network_event(endpoint, "connect");
-    publish_mounts(record, Mounts::Made);
+    publish_mounts(record.id, record.mounts, Mounts::Made);
     publish_event(record, "start");
     begin_health(container, HealthStart::Fresh);
     return {};

@@ -7,6 +7,7 @@
 #include "base/log.hpp"
 #include "engine/containers_impl.hpp"
 #include "engine/events.hpp"
+#include "engine/images.hpp"
 #include "network/networks.hpp"
 #include "store/store.hpp"
 #include "sys/cgroup.hpp"
@@ -52,9 +53,12 @@ Result<void> Containers::Impl::signal(const std::shared_ptr<Container>& containe
     if (!record->is_running() || !link) {
         return fail(Code::Conflict, "container {} is not running", record->id);
     }
-    const auto reply = link->request(shim::Signal{.exec_id = "", .number = number, .all = false});
+    // A shim that does not answer is killed, and its container dies with it. It is waited for once.
+    const auto reply =
+        number == SIGKILL && link->silent()
+            ? Result<shim::Reply>(fail(Code::Unavailable, "the container's shim is still silent"))
+            : link->request(shim::Signal{.exec_id = "", .number = number, .all = false});
     if (!reply && number == SIGKILL && !link->closed()) {
-        // Its container dies with it.
         LOG_WARN("container {}: {}; it is killed", record->id, reply.error().message);
         TRY(link->kill_shim());
     } else if (!reply && link->closed()) {
@@ -74,6 +78,7 @@ Result<bool> Containers::Impl::signal_and_wait(const std::shared_ptr<Container>&
     const auto ended = container->run_ended();
     const auto record = container->record();
     if (!record->is_running()) return true;
+    const auto deadline = std::chrono::steady_clock::now() + limit.value_or(std::chrono::hours(0));
     const auto sent = signal(container, number);
     if (!sent && number == SIGKILL && !ended->cancelled()) {
         LOG_WARN("kill container {}: {}", record->id, sent.error().message);
@@ -85,7 +90,6 @@ Result<bool> Containers::Impl::signal_and_wait(const std::shared_ptr<Container>&
         }
     }
     pollfd ready{ended->fd(), POLLIN, 0};
-    const auto deadline = std::chrono::steady_clock::now() + limit.value_or(std::chrono::hours(0));
     for (;;) {
         int wait = -1;
         if (limit) {
@@ -182,6 +186,10 @@ Result<void> Containers::Impl::remove_claimed(Container::Claim& claim, RemoveVol
         locked->by_id.erase(record.id);
     }
     claim->set_removed();
+    // Used until now, however long ago it was started.
+    core.images.touch(record.image_id);
+    for (const MountRecord& mount : record.mounts)
+        if (!mount.image_id.empty()) core.images.touch(mount.image_id);
     clear_quota(record);
     const auto detached = core.store.detach_writable(record.id);
     core.volumes.release(record.id);
@@ -251,7 +259,7 @@ Result<api::ContainersPruneReport> Containers::prune(const Filters& filters) {
         if (record->is_up() || !filters.match_labels(record->config.labels)) continue;
         const auto created = parse_rfc3339(record->created);
         if (until && created && *created >= *until) continue;
-        const auto sizes = impl_->sizes(*record);
+        const auto sizes = impl_->sizes(*record, SizeOf::Whole);
         if (!impl_->remove(container, {}, {})) continue;
         report.containers_deleted.push_back(record->id);
         if (sizes) report.space_reclaimed += static_cast<std::uint64_t>(sizes->own);

@@ -6,6 +6,7 @@
 #include "engine/containers_impl.hpp"
 #include "engine/images.hpp"
 #include "engine/logging.hpp"
+#include "engine/port_ranges.hpp"
 #include "network/networks.hpp"
 #include "store/store.hpp"
 #include "sys/cgroup.hpp"
@@ -26,6 +27,9 @@ std::map<std::string, api::EndpointSettings> network_view(
         settings.gateway = endpoint.gateway;
         settings.ip_address = endpoint.ip;
         settings.ip_prefix_len = static_cast<std::int32_t>(endpoint.prefix);
+        settings.ipv6_gateway = endpoint.gateway6;
+        settings.global_ipv6_address = endpoint.ip6;
+        settings.global_ipv6_prefix_len = static_cast<std::int32_t>(endpoint.prefix6);
         settings.mac_address = endpoint.mac;
         if (endpoint.network_name != "bridge") {
             settings.dns_names = network::Networks::names_of(endpoint);
@@ -41,12 +45,17 @@ std::string port_key(const network::PublishedPort& port) {
 api::PortMap port_view(const Record& record, const std::vector<network::Endpoint>& endpoints) {
     api::PortMap ports;
     if (!record.is_running()) return ports;
-    for (const auto& [port, nothing] : record.config.exposed_ports) ports[port] = std::nullopt;
+    for (const auto& [port, nothing] : split_ports(record.config.exposed_ports)) {
+        ports[port] = std::nullopt;
+    }
     for (const network::Endpoint& endpoint : endpoints) {
-        for (const network::PublishedPort& port : endpoint.ports) {
-            auto& bindings = ports[port_key(port)];
-            if (!bindings) bindings.emplace();
-            bindings->push_back({port.host_ip, std::to_string(port.host_port)});
+        for (const network::PublishedPort& range : endpoint.ports) {
+            for (std::uint16_t i = 0; i < range.count; ++i) {
+                const network::PublishedPort port = range.at(i);
+                auto& bindings = ports[port_key(port)];
+                if (!bindings) bindings.emplace();
+                bindings->push_back({port.host_ip, std::to_string(port.host_port)});
+            }
         }
     }
     return ports;
@@ -177,6 +186,7 @@ api::ContainerInspect Containers::Impl::inspect(const Record& record) const {
     view.driver = "overlay2";
     view.platform = "linux";
     view.host_config = record.host_config;
+    view.host_config.port_bindings = split_ports(record.host_config.port_bindings);
     show_defaults(record, view.host_config);
     view.host_config.annotations.emplace("coffer.security.level", record.level);
     view.graph_driver.name = "overlay2";
@@ -186,6 +196,7 @@ api::ContainerInspect Containers::Impl::inspect(const Record& record) const {
     }
     view.mounts = mount_view(record);
     view.config = record.config;
+    view.config.exposed_ports = split_ports(record.config.exposed_ports);
     api::NetworkSettings& net = view.network_settings;
     net.ports = port_view(record, endpoints);
     net.networks = network_view(record, endpoints);
@@ -199,6 +210,9 @@ api::ContainerInspect Containers::Impl::inspect(const Record& record) const {
         net.gateway = endpoint.gateway;
         net.ip_address = endpoint.ip;
         net.ip_prefix_len = static_cast<std::int32_t>(endpoint.prefix);
+        net.ipv6_gateway = endpoint.gateway6;
+        net.global_ipv6_address = endpoint.ip6;
+        net.global_ipv6_prefix_len = static_cast<std::int32_t>(endpoint.prefix6);
         net.mac_address = endpoint.mac;
     }
     return view;
@@ -242,7 +256,7 @@ Result<api::ContainerInspect> Containers::inspect(const std::string& name, bool 
     const auto record = container->record();
     api::ContainerInspect view = impl_->inspect(*record);
     if (with_size) {
-        const Impl::Sizes sizes = TRY(impl_->sizes(*record));
+        const Impl::Sizes sizes = TRY(impl_->sizes(*record, SizeOf::Writable));
         view.size_rw = sizes.own;
         view.size_root_fs = sizes.with_image;
     }

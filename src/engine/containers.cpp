@@ -97,11 +97,12 @@ void Containers::Impl::publish_event(const Record& record, const std::string& ac
     if (!waiting.lock()->empty()) core.workers.submit([this] { start_settled(); });
 }
 
-void Containers::Impl::publish_mounts(const Record& record, Mounts what) const {
+void Containers::Impl::publish_mounts(const std::string& id, const std::vector<MountRecord>& mounts,
+                                      Mounts what) const {
     const bool begin = what == Mounts::Made;
-    for (const MountRecord& mount : record.mounts) {
+    for (const MountRecord& mount : mounts) {
         if (mount.type != "volume") continue;
-        std::map<std::string, std::string> attributes = {{"container", record.id}};
+        std::map<std::string, std::string> attributes = {{"container", id}};
         if (begin) {
             attributes["destination"] = mount.target;
             attributes["propagation"] = mount.propagation;

@@ -16,7 +16,13 @@
 #include "logger/reader.hpp"
 #include "sys/fd.hpp"
 
+namespace coffer::api {
+struct Secret;
+}
+
 namespace coffer::engine {
+
+enum class SecretKind : std::uint8_t;
 
 struct Core;  // the services that the engine's objects share: engine/core.hpp
 
@@ -75,9 +81,16 @@ struct RemoveOptions {
     bool volumes = false;
 };
 
+// What the size of a container is to be told of.
+enum class SizeOf : std::uint8_t {
+    Nothing,
+    Writable,  // its writable layer
+    Whole,     // and its log, and the files that the engine keeps of it
+};
+
 struct ListOptions {
     bool all = false;
-    bool size = false;
+    SizeOf size = SizeOf::Nothing;
     int limit = 0;  // > 0: the newest, stopped ones too
     Filters filters;
 };
@@ -122,6 +135,10 @@ class Containers {
     // value as it is.
     Result<api::ContainerUpdateResponse> update(const std::string& name,
                                                 const api::ContainerUpdateRequest& request);
+    // The egress policies that a container meets; see network/egress.hpp.
+    Result<std::vector<api::EgressReport>> egress(const std::string& name) const;
+    // Another one of its own from now on; "": none.
+    Result<void> set_egress(const std::string& name, const std::string& policy);
     Result<void> resize(const std::string& name, unsigned height, unsigned width);
     // The end of the engine's service: all containers end, those first that depend on others, and
     // start again with the next engine as their restart policies say. Returns when they have ended.
@@ -169,6 +186,11 @@ class Containers {
     Result<void> set_ports(const std::string& name, const api::PortMap& add,
                            const api::PortMap& remove);
 
+    // Takes mounts away, then adds others: all or nothing, at once for one that runs. A volume that
+    // is added to one that has run gets nothing of the image.
+    Result<void> set_mounts(const std::string& name, const std::vector<api::Mount>& add,
+                            const std::vector<std::string>& remove, const Caller& caller);
+
     // Ids of containers that use an image, for the image store's conflict checks.
     struct ImageUse {
         std::string container;
@@ -183,6 +205,9 @@ class Containers {
         int stopped = 0;
     };
     Counts counts() const;
+
+    // By name, those that want this secret.
+    std::vector<std::string> users_of_secret(SecretKind kind, const api::Secret& one) const;
 
     struct Impl;
     Impl& impl() { return *impl_; }

@@ -10,12 +10,16 @@
 #include "engine/containers.hpp"
 #include "engine/core.hpp"
 #include "engine/dependencies.hpp"
+#include "engine/mounts.hpp"
 #include "engine/spec_builder.hpp"
 #include "network/networks.hpp"
 #include "store/database.hpp"
 
 namespace coffer {
 class Rollback;
+}
+namespace coffer::store {
+class Lease;
 }
 
 namespace coffer::engine {
@@ -52,9 +56,10 @@ struct Containers::Impl {
                         std::function<void(const std::shared_ptr<Container>&)> job);
     void publish_event(const Record& record, const std::string& action,
                        std::map<std::string, std::string> attributes = {});
-    // One event for each of its volumes.
+    // One event for each that is a volume.
     enum class Mounts : std::uint8_t { Made, Gone };
-    void publish_mounts(const Record& record, Mounts what) const;
+    void publish_mounts(const std::string& id, const std::vector<MountRecord>& mounts,
+                        Mounts what) const;
     std::string folder(const Record& record) const;  // <data-root>/containers/<id>
     std::string bundle(const Record& record) const;  // <exec-root>/containers/<id>
 
@@ -62,7 +67,8 @@ struct Containers::Impl {
 
     // container_create.cpp
     Result<Record> new_record(const std::string& name, const api::ContainerCreateRequest& request,
-                              const Caller& caller, std::vector<std::string>& warnings);
+                              const Caller& caller, store::Lease& lease,
+                              std::vector<std::string>& warnings);
 
     // Makes one of that name; an empty one is made up. Gives its id.
     Result<std::string> create(const std::string& wanted,
@@ -70,6 +76,24 @@ struct Containers::Impl {
                                std::vector<std::string>& warnings,
                                const std::shared_ptr<const Record>& replaced);
     Result<void> check_links(const Record& record) const;
+
+    // container_mounts.cpp
+    // A volume for the container of that id to hold: found, or made. An empty name makes one up.
+    Result<VolumeRef> take_volume(const std::string& id, const MountRecord& mount,
+                                  const Caller& caller, Rollback& undo);
+    // The data of its volumes is there until it has ended; the record says where.
+    Result<void> mount_volumes(const std::string& id, std::vector<MountRecord>& mounts,
+                               Rollback& undo);
+    void unmount_volumes(const std::string& id, const std::vector<MountRecord>& mounts) const;
+    Result<ImageRef> find_image(const std::string& name, store::Lease& lease) const;
+    // After an engine that ended in the middle of a change.
+    void settle_mounts(Container::Claim& claim);
+
+    // container_secrets.cpp
+    // Each is there; docker's words otherwise.
+    Result<void> check_secrets(const Record& record) const;
+    // On the host, in the bundle; what shows them in the container is added to `mounts`.
+    Result<void> mount_secrets_of(const Record& record, std::vector<oci::Mount>& mounts) const;
 
     // container_quota.cpp
     // --storage-opt size, on a writable layer that nobody has written to.
@@ -96,6 +120,8 @@ struct Containers::Impl {
         std::string pid_mode;  // real ones
         std::string ipc_mode;
         std::uint32_t id_base = 0;
+        std::shared_ptr<Container> network_owner;
+        sys::Fd netns;
         sys::Fd userns;
         sys::Fd pidns;
         sys::Fd ipcns;
@@ -131,6 +157,8 @@ struct Containers::Impl {
     // Leaves the new endpoints in the record.
     Result<void> networks_changed(Record& record, const std::vector<network::Endpoint>& before,
                                   std::vector<network::Endpoint> after, int netns);
+    // The same with another policy on all of them.
+    Result<void> egress_changed(Record& record, const std::string& policy);
     // For a new engine.
     Result<void> serve_names_again(const Record& record);
     void publish_network_event(const network::Endpoint& endpoint, const std::string& action) const;
@@ -205,7 +233,7 @@ struct Containers::Impl {
         std::int64_t own = 0;
         std::int64_t with_image = 0;
     };
-    Result<Sizes> sizes(const Record& record) const;
+    Result<Sizes> sizes(const Record& record, SizeOf what) const;
 
     // container_view.cpp
     api::ContainerInspect inspect(const Record& record) const;
@@ -229,9 +257,13 @@ void note_failed_start(Record& record, const Record& attempt, const Error& error
 // What the record of a running container says of its networks, and how it is said.
 std::vector<network::Endpoint> endpoints_of(const Record& record);
 // Of those networks that lead out, the one with the highest priority, then the first by name: the
-// default route and the published ports are its.
+// default route of that family is its.
 std::optional<std::size_t> way_out(const Record& record,
-                                   const std::vector<network::Endpoint>& endpoints);
+                                   const std::vector<network::Endpoint>& endpoints,
+                                   network::Family family);
+// Where its ports are published: the way out of IPv4, or else of IPv6.
+std::optional<std::size_t> publishing(const Record& record,
+                                      const std::vector<network::Endpoint>& endpoints);
 std::vector<std::string> encode_all(const std::vector<network::Endpoint>& endpoints);
 // Of a container's control group; a failure is logged.
 void thaw_group(const std::string& path);

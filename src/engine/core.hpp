@@ -28,6 +28,7 @@ namespace coffer::engine {
 
 class Events;
 class Images;
+class Secrets;
 class ShimLinks;
 
 struct Settings {
@@ -52,6 +53,7 @@ struct Core {
     volume::Volumes& volumes;
     Events& events;
     Images& images;
+    Secrets& secrets;
     ShimLinks& shims;
     WorkerPool& workers;
     Timers& timers;

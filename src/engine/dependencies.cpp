@@ -26,11 +26,8 @@ std::vector<Dependency> wanted_by(const Record& record, const Records& all) {
     std::vector<Dependency> wanted;
     // Whose namespaces it shares.
     const api::HostConfig& host = record.host_config;
-    constexpr std::string_view kContainer = "container:";
     for (const std::string* mode : {&host.network_mode, &host.pid_mode, &host.ipc_mode}) {
-        if (mode->starts_with(kContainer)) {
-            wanted.push_back({mode->substr(kContainer.size()), Condition::Started});
-        }
+        if (const auto other = shared_with(*mode)) wanted.push_back({*other, Condition::Started});
     }
     const std::string project = label(record, "project");
     if (project.empty()) return wanted;

@@ -7,11 +7,14 @@
 #include "base/hash.hpp"
 #include "base/sync.hpp"
 #include "base/timers.hpp"
+#include "engine/artifacts.hpp"
+#include "engine/collector.hpp"
 #include "engine/containers.hpp"
 #include "engine/events.hpp"
 #include "engine/execs.hpp"
 #include "engine/files.hpp"
 #include "engine/images.hpp"
+#include "engine/secrets.hpp"
 #include "engine/shim_link.hpp"
 #include "engine/stats.hpp"
 #include "engine/system.hpp"
@@ -76,14 +79,17 @@ struct Engine::Impl {
     std::unique_ptr<network::Networks> networks;
     std::unique_ptr<network::SandboxPool> sandboxes;
     std::unique_ptr<volume::Volumes> volumes;
+    std::unique_ptr<Secrets> secrets;
     Events events;
     std::unique_ptr<Images> images;
+    std::unique_ptr<Artifacts> artifacts;
     std::unique_ptr<Core> core;
     std::unique_ptr<Containers> containers;
     std::unique_ptr<Execs> execs;
     std::unique_ptr<Files> files;
     std::unique_ptr<System> system;
     std::unique_ptr<Stats> stats;
+    std::unique_ptr<Collector> collector;
     std::unique_ptr<WorkerPool> workers;  // its jobs use all above: it ends before them,
     std::unique_ptr<ShimLinks> shims;     // and after those two, which submit jobs
     std::unique_ptr<Timers> timers;
@@ -94,11 +100,12 @@ Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Engine::~Engine() {
     if (!impl_ || !impl_->core) return;
     const std::string parent = impl_->core->settings.cgroup_parent;
+    if (impl_->collector) impl_->collector->stop();
     impl_.reset();
     // Ours only when nothing runs: rmdir refuses a group with containers in it.
-    const sys::cgroup::Layout& layout = sys::cgroup::host_layout();
-    for (const auto& hierarchy : layout.v1) ::rmdir((hierarchy.mount_point + parent).c_str());
-    if (layout.version == 2) ::rmdir((layout.unified.mount_point + parent).c_str());
+    for (const auto& folder : sys::cgroup::folders_of(sys::cgroup::host_layout(), parent)) {
+        ::rmdir(folder.c_str());
+    }
 }
 
 Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
@@ -117,6 +124,8 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
         TRY(network::Networks::open(std::move(options.network), *impl->network_records));
     impl->sandboxes = TRY(network::SandboxPool::create({.helper = {shim, "namespaces"}}));
     impl->volumes = TRY(volume::Volumes::open(impl->store->paths().volumes()));
+    impl->secrets = TRY(
+        Secrets::open(impl->store->database(), options.data_root + "/secrets.key", impl->events));
     impl->shims = TRY(ShimLinks::create(shim));
     impl->workers = std::make_unique<WorkerPool>(kWorkers, kMostWorkers);
     impl->timers = std::make_unique<Timers>();
@@ -129,8 +138,14 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
         return found;
     };
     impl->events.keep_in(impl->store->paths().events());
+    ImageMounts mounts(options.exec_root + "/images", cgroup_parent(options.data_root).substr(1));
+    mounts.tidy();
     impl->images =
-        std::make_unique<Images>(*impl->store, impl->events, std::move(options.registry), users);
+        std::make_unique<Images>(*impl->store, impl->events,
+                                 ImagesConfig{.registry = std::move(options.registry),
+                                              .signature_policy = options.signature_policy},
+                                 users, std::move(mounts));
+    impl->artifacts = std::make_unique<Artifacts>(*impl->store, *impl->images, impl->events);
     Settings settings{.exec_root = options.exec_root,
                       .cgroup_parent = cgroup_parent(options.data_root),
                       .level = options.level,
@@ -142,15 +157,22 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
                       .init = options.init,
                       .live_restore = options.live_restore};
     impl->core.reset(new Core{std::move(settings), *impl->store, *impl->networks, *impl->sandboxes,
-                              *impl->volumes, impl->events, *impl->images, *impl->shims,
-                              *impl->workers, *impl->timers});
+                              *impl->volumes, impl->events, *impl->images, *impl->secrets,
+                              *impl->shims, *impl->workers, *impl->timers});
     impl->containers = std::make_unique<Containers>(*impl->core);
+    impl->secrets->set_users([raw = impl.get()](SecretKind kind, const api::Secret& one) {
+        return raw->containers->users_of_secret(kind, one);
+    });
     impl->execs = std::make_unique<Execs>(*impl->core, *impl->containers);
     impl->files =
         std::make_unique<Files>(*impl->core, *impl->containers, options.programs + "/coffer-files");
     impl->system = std::make_unique<System>(*impl->core, *impl->containers);
     impl->stats = std::make_unique<Stats>(*impl->containers);
+    impl->collector = std::make_unique<Collector>(*impl->store, *impl->images, *impl->timers,
+                                                  *impl->workers, std::move(options.collection));
     TRY_CONTEXT(impl->containers->recover(), "recover from the last run");
+    // Not before all containers are known.
+    impl->collector->begin();
     return std::unique_ptr<Engine>(new Engine(std::move(impl)));
 }
 
@@ -166,14 +188,23 @@ Files& Engine::files() {
 Images& Engine::images() {
     return *impl_->images;
 }
+Artifacts& Engine::artifacts() {
+    return *impl_->artifacts;
+}
 Events& Engine::events() {
     return impl_->events;
 }
 network::Networks& Engine::networks() {
     return *impl_->networks;
 }
+Secrets& Engine::secrets() {
+    return *impl_->secrets;
+}
 volume::Volumes& Engine::volumes() {
     return *impl_->volumes;
+}
+Collector& Engine::collector() {
+    return *impl_->collector;
 }
 System& Engine::system() {
     return *impl_->system;

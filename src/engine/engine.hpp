@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/collection.hpp"
 #include "engine/core.hpp"
 #include "network/networks.hpp"
 #include "registry/config.hpp"
@@ -16,9 +17,12 @@ class Volumes;
 
 namespace coffer::engine {
 
+class Artifacts;
+class Collector;
 class Containers;
 class Execs;
 class Files;
+class Secrets;
 class Stats;
 class System;
 
@@ -29,6 +33,7 @@ struct EngineOptions {
     std::string programs;
     network::Config network;
     registry::Config registry;
+    std::string signature_policy;  // see trust::PolicyFile
     security::Level level = security::Level::Standard;
     std::string log_driver = "json-file";
     std::map<std::string, std::string> log_options;
@@ -36,6 +41,7 @@ struct EngineOptions {
         cdi_folders;           // of device specifications; a later one hides earlier ones
     bool init = false;         // coffer-init for containers that do not say
     bool live_restore = true;  // as info shows it
+    CollectionRules collection;
 };
 
 class Engine {
@@ -54,10 +60,13 @@ class Engine {
     Execs& execs();
     Files& files();
     Images& images();
+    Artifacts& artifacts();
     Events& events();
     network::Networks& networks();
+    Secrets& secrets();
     volume::Volumes& volumes();
     System& system();
+    Collector& collector();
     Stats& stats();
     store::Store& store();
 

@@ -1,5 +1,7 @@
 #include "engine/execs.hpp"
 
+#include <chrono>
+#include <csignal>
 #include <map>
 
 #include "base/id.hpp"
@@ -10,6 +12,10 @@ namespace coffer::engine {
 
 namespace {
 
+using Clock = std::chrono::steady_clock;
+constexpr auto kKept = std::chrono::minutes(5);  // an exec that is over, as dockerd keeps it
+constexpr int kKilled = 128 + SIGKILL;           // together with its container
+
 struct Exec {
     std::string id;
     std::shared_ptr<Container> container;
@@ -18,6 +24,13 @@ struct Exec {
     bool running = false;
     std::optional<int> exit_code;
     int pid = 0;
+    std::optional<Clock::time_point> over;  // of it, or of its container
+
+    void end(int code) {
+        running = false;
+        exit_code = code;
+        over = Clock::now();
+    }
 };
 
 }  // namespace
@@ -42,8 +55,7 @@ Execs::Execs(Core& core, Containers& containers) : impl_(new Impl{core, containe
             auto locked = impl->execs.lock();
             const auto found = locked->find(id);
             if (found == locked->end()) return;
-            found->second.running = false;
-            found->second.exit_code = exit_code;
+            found->second.end(exit_code);
             container = found->second.container;
         }
         impl->containers.publish_event(*container->record(), "exec_die",
@@ -51,9 +63,11 @@ Execs::Execs(Core& core, Containers& containers) : impl_(new Impl{core, containe
     };
     containers.impl().container_ended = [impl = impl_.get()](const std::string& container_id) {
         auto locked = impl->execs.lock();
-        std::erase_if(*locked, [&](const auto& entry) {
-            return entry.second.container->id() == container_id;
-        });
+        // Who waited for one may have ended the container by it, and still asks for its status.
+        for (auto& [id, exec] : *locked) {
+            if (exec.over || exec.container->id() != container_id) continue;
+            exec.end(exec.exit_code.value_or(kKilled));
+        }
     };
 }
 
@@ -77,7 +91,13 @@ Result<std::string> Execs::create(const std::string& name, const api::ExecCreate
     exec.container = container;
     exec.request = request;
     const std::string id = exec.id;
-    impl_->execs.lock()->emplace(id, std::move(exec));
+    {
+        auto locked = impl_->execs.lock();
+        std::erase_if(*locked, [](const auto& entry) {
+            return entry.second.over && Clock::now() - *entry.second.over > kKept;
+        });
+        locked->emplace(id, std::move(exec));
+    }
     impl_->containers.publish_event(*record, "exec_create: " + join(request.cmd, " "),
                                     {{"execID", id}});
     return id;
@@ -157,10 +177,7 @@ Result<void> Execs::start(const std::string& id, const api::ExecStartRequest& re
         auto locked = impl_->execs.lock();
         const auto found = locked->find(id);
         if (!reply.ok) {
-            if (found != locked->end()) {
-                found->second.running = false;
-                found->second.exit_code = reply.code;
-            }
+            if (found != locked->end()) found->second.end(reply.code);
             const Code code =
                 reply.code == 126 || reply.code == 127 ? Code::InvalidArgument : Code::Internal;
             return exec_failure(code, reply);
@@ -172,10 +189,8 @@ Result<void> Execs::start(const std::string& id, const api::ExecStartRequest& re
     if (!started) {
         auto locked = impl_->execs.lock();
         const auto found = locked->find(id);
-        if (found != locked->end()) {
-            found->second.running = false;
-            if (!found->second.exit_code) found->second.exit_code = kStartFailed;
-        }
+        if (found != locked->end())
+            found->second.end(found->second.exit_code.value_or(kStartFailed));
     }
     return started;
 }

@@ -64,18 +64,47 @@ Result<sys::Fd> open_init(const Record& record) {
     return pidfd;
 }
 
-class Archive : public FileArchive {
+// There are as many as somebody made files: only the piece that was read last is kept.
+class ChangeReader {
   public:
-    Archive(Files::Impl::Prepared prepared, files::Client client, api::PathStat stat)
-        : prepared_(std::move(prepared)), client_(std::move(client)), stat_(std::move(stat)) {}
-    const api::PathStat& stat() const override { return stat_; }
-    Result<std::size_t> read(char* to, std::size_t size) override { return client_.read(to, size); }
+    // The lease keeps the layers that are read.
+    explicit ChangeReader(files::Client client, std::shared_ptr<store::Lease> lease = nullptr)
+        : lease_(std::move(lease)), client_(std::move(client)) {}
+
+    Result<std::optional<api::ChangeItem>> next() {
+        for (;;) {
+            if (const auto end = pending_.find('\0', done_); end != std::string::npos) {
+                const auto text = std::string_view(pending_).substr(done_, end - done_);
+                done_ = end + 1;
+                const files::Change change = TRY(files::decode_change(text));
+                return std::optional(
+                    api::ChangeItem{static_cast<std::uint8_t>(change.kind), to_utf8(change.path)});
+            }
+            pending_.erase(0, done_);
+            done_ = pending_.size();
+            if (done_ > kLongestPath)
+                return fail(Code::Internal, "coffer-files names a path that is too long");
+            pending_.resize(done_ + kPiece);
+            const std::size_t n = TRY(client_.read(pending_.data() + done_, kPiece));
+            pending_.resize(done_ + n);
+            done_ = 0;
+            if (n == 0) return std::optional<api::ChangeItem>();
+        }
+    }
 
   private:
-    Files::Impl::Prepared prepared_;
-    files::Client client_;  // ends before the container may change
-    api::PathStat stat_;
+    static constexpr std::size_t kPiece = 65536;
+    static constexpr std::size_t kLongestPath = std::size_t{1} << 20U;
+
+    std::shared_ptr<store::Lease> lease_;
+    files::Client client_;
+    std::string pending_;   // what came, of which
+    std::size_t done_ = 0;  // bytes were given
 };
+
+NextChange read_with(std::shared_ptr<ChangeReader> reader) {
+    return [reader = std::move(reader)] { return reader->next(); };
+}
 
 }  // namespace
 
@@ -113,9 +142,11 @@ Result<Files::Impl::Prepared> Files::Impl::prepare(const std::string& name) cons
     }
     prepared.request = TRY(layers_of(*prepared.record));
     prepared.request.place = files::Place::Assembled;
-    prepared.request.spec =
-        json::encode(build_files_spec(*prepared.record, containers.folder(*prepared.record),
-                                      kIdBase, TRY(containers.image_layers(*prepared.record))));
+    Record record = *prepared.record;
+    prepared.mounted = std::make_unique<Rollback>();
+    TRY(containers.mount_volumes(record.id, record.mounts, *prepared.mounted));
+    prepared.request.spec = json::encode(build_files_spec(
+        record, containers.folder(record), kIdBase, TRY(containers.image_layers(record))));
     return prepared;
 }
 
@@ -174,29 +205,35 @@ Result<std::unique_ptr<FileArchive>> Files::read_root(const std::string& name,
         std::make_unique<Archive>(std::move(prepared), std::move(client), api::PathStat()));
 }
 
-Result<std::vector<api::ChangeItem>> Files::changes(const std::string& name, const Cancel& cancel) {
+Result<NextChange> Files::changes(const std::string& name, const Cancel& cancel) {
     const auto record = TRY(impl_->containers.find(name))->record();
     files::Request request = TRY(impl_->layers_of(*record));
     request.verb = files::Verb::Changes;
     request.place = files::Place::Layers;
-    auto client = TRY(impl_->start(request, -1, cancel));
-    std::vector<api::ChangeItem> items;
-    std::string pending;
-    std::string piece(65536, '\0');
-    for (;;) {
-        const std::size_t n = TRY(client.read(piece.data(), piece.size()));
-        if (n == 0) break;
-        for (const char c : std::string_view(piece).substr(0, n)) {
-            if (c != '\0') {
-                pending += c;
-                continue;
-            }
-            files::Change change = TRY(files::decode_change(pending));
-            items.push_back({static_cast<std::uint8_t>(change.kind), to_utf8(change.path)});
-            pending.clear();
-        }
+    return read_with(std::make_shared<ChangeReader>(TRY(impl_->start(request, -1, cancel))));
+}
+
+Result<NextChange> Files::image_changes(const std::string& image, const std::string& base,
+                                        const Cancel& cancel) {
+    auto& store = impl_->core.store;
+    const std::shared_ptr<store::Lease> lease = store.lease();
+    const auto layers_of = [&](const std::string& name) -> Result<std::vector<std::string>> {
+        const auto found = TRY(impl_->core.images.resolve(name));
+        lease->layer(found.chain_id);
+        return store.layers().lower_dirs(found.chain_id);
+    };
+    files::Request request;
+    request.verb = files::Verb::Compare;
+    request.place = files::Place::Images;
+    request.lower_dirs = TRY(layers_of(image));
+    if (!base.empty()) {
+        request.base_dirs = TRY(layers_of(base));
+    } else if (!request.lower_dirs.empty()) {
+        request.base_dirs.assign(request.lower_dirs.begin() + 1, request.lower_dirs.end());
     }
-    return items;
+    if (request.lower_dirs.empty() && request.base_dirs.empty())
+        return NextChange([] { return std::optional<api::ChangeItem>(); });
+    return read_with(std::make_shared<ChangeReader>(TRY(impl_->start(request, -1, cancel)), lease));
 }
 
 }  // namespace coffer::engine

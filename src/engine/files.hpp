@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "api/container.hpp"
+#include "api/volume.hpp"
 #include "base/sync.hpp"
 #include "engine/images.hpp"
 
@@ -31,6 +32,10 @@ class FileArchive {
     virtual const api::PathStat& stat() const = 0;  // of read()
     virtual Result<std::size_t> read(char* to, std::size_t size) = 0;
 };
+
+// One change of files after the other, as they are found; nullopt at their end. Gone before the
+// Cancel it was made with.
+using NextChange = std::function<Result<std::optional<api::ChangeItem>>()>;
 
 struct WriteOptions {
     bool keep_kinds = false;  // noOverwriteDirNonDir
@@ -69,10 +74,30 @@ class Files {
     // Without what is mounted in it.
     Result<std::unique_ptr<FileArchive>> read_root(const std::string& container,
                                                    const Cancel& cancel);
-    Result<std::vector<api::ChangeItem>> changes(const std::string& container,
-                                                 const Cancel& cancel);
+    Result<NextChange> changes(const std::string& container, const Cancel& cancel);
+    // What an image has otherwise than another one; an empty `base`: than the layers below its
+    // topmost.
+    Result<NextChange> image_changes(const std::string& image, const std::string& base,
+                                     const Cancel& cancel);
     // Gives the image's id.
     Result<std::string> commit(const CommitOptions& options, const Cancel& cancel);
+
+    // Of volumes, whether somebody uses them or not.
+    Result<std::unique_ptr<FileArchive>> read_volume(const std::string& name, const Cancel& cancel);
+    // Into an empty one, made where there is none; Conflict while a container runs with it.
+    Result<void> write_volume(const std::string& name, const ReadBytes& tar, const Cancel& cancel);
+    // A new volume with the same files, size and labels, and more labels. Blocks are shared where
+    // the file system can.
+    Result<api::VolumeCopy> copy_volume(const std::string& name, const std::string& copy,
+                                        const std::map<std::string, std::string>& labels,
+                                        const Cancel& cancel);
+    // Conflict, with the names of the containers that have it.
+    // Into a volume NAME.LABEL like any other, marked with what it is a copy of; without a label
+    // with the time.
+    Result<api::VolumeCopy> snapshot_volume(const std::string& name, const std::string& label,
+                                            const Cancel& cancel);
+    Result<void> rename_volume(const std::string& name, const std::string& new_name);
+    Result<std::vector<api::VolumeUse>> volume_usage() const;
 
     struct Impl;
 

@@ -30,6 +30,28 @@ std::string familiar(const std::string& canonical) {
     return reference ? reference->familiar_string() : canonical;
 }
 
+std::vector<std::string> familiar_names(const std::vector<std::string>& names) {
+    std::vector<std::string> out;
+    out.reserve(names.size());
+    for (const auto& name : names) out.push_back(familiar(name));
+    return out;
+}
+
+std::vector<std::string> names_of(const store::ImageRecord& image) {
+    std::vector<std::string> names = image.tags;
+    names.insert(names.end(), image.digests.begin(), image.digests.end());
+    return names;
+}
+
+bool is_nameless(const store::ImageRecord& image) {
+    return image.tags.empty() && image.digests.empty();
+}
+
+std::string stored_name(const oci::Reference& reference) {
+    return reference.digest.empty() ? reference.to_string()
+                                    : reference.name() + "@" + reference.digest;
+}
+
 std::string repository_of(const std::string& canonical) {
     const auto at = canonical.find('@');
     if (at != std::string::npos) return canonical.substr(0, at);
@@ -59,14 +81,19 @@ std::string progress_bar(std::uint64_t current, std::uint64_t total) {
     return bar + format("{:>8}/{}", count, human_size(static_cast<double>(total)));
 }
 
-Images::Images(store::Store& store, Events& events, registry::Config registry, FindImageUsers users)
+Images::Images(store::Store& store, Events& events, ImagesConfig config, FindImageUsers users,
+               ImageMounts mounts)
     : impl_(new Impl{.store = store,
                      .events = events,
-                     .registry = std::move(registry),
+                     .registries = registry::Registries(std::move(config.registry)),
+                     .policy = trust::PolicyFile(std::move(config.signature_policy)),
                      .users = std::move(users),
+                     .mounts = std::move(mounts),
                      .in_flight = {},
                      .changing = {},
-                     .infos = {}}) {}
+                     .infos = {},
+                     .uses = {},
+                     .grown = {}}) {}
 
 Images::~Images() = default;
 
@@ -93,40 +120,53 @@ Result<std::shared_ptr<const ImageInfo>> Images::Impl::info(const std::string& i
 }
 
 Result<std::string> Images::Impl::find(const std::string& name) {
+    return TRY(find_named(name)).id;
+}
+
+Result<FoundImage> Images::Impl::find_named(const std::string& name) {
     const bool whole_id = name.size() == 64 && is_hex(name);
     if (whole_id || is_digest(name)) {
         const std::string id = whole_id ? "sha256:" + name : name;
         const auto found = store.images().find_id(id);
-        if (found && *found) return **found;
+        if (found && *found) return FoundImage{**found, {}};
         return fail(Code::NotFound, "No such image: {}", id);
     }
     const auto reference = TRY(oci::parse_reference(name));
-    const std::string canonical = reference.digest.empty()
-                                      ? reference.to_string()
-                                      : reference.name() + "@" + reference.digest;
-    if (auto id = store.images().find_reference(canonical)) return *std::move(id);
+    if (auto id = store.images().find_reference(stored_name(reference)))
+        return FoundImage{*std::move(id), reference};
     // A prefix of an id; one of several images counts as none.
     const auto found = store.images().find_id(name);
-    if (found && *found) return **found;
+    if (found && *found) return FoundImage{**found, {}};
     return fail(Code::NotFound, "No such image: {}", reference.familiar_string());
 }
 
-Result<store::ImageRecord> Images::Impl::find_record(const std::string& name) {
-    return store.images().get(TRY(find(name)));
+Result<store::ImageRecord> Images::Impl::find_record(const std::string& name,
+                                                     const MaybePlatform& platform) {
+    return store.images().get(TRY(find_for(name, platform)));
+}
+
+Event Images::Impl::event_of(const std::string& action, const std::string& actor,
+                             const std::string& name, const std::string& image_id) {
+    Event event{.type = "image", .action = action, .actor = actor, .attributes = {}};
+    if (const auto known = info(image_id)) event.attributes = (*known)->config.config.labels;
+    event.attributes["name"] = name;
+    return event;
 }
 
 void Images::Impl::publish(const std::string& action, const std::string& actor,
                            const std::string& name, const std::string& image_id) {
-    Event event{.type = "image", .action = action, .actor = actor, .attributes = {}};
-    if (const auto known = info(image_id)) event.attributes = (*known)->config.config.labels;
-    event.attributes["name"] = name;
-    events.publish(std::move(event));
+    events.publish(event_of(action, actor, name, image_id));
 }
 
-Result<bool> Images::Impl::set_tag(const oci::Reference& reference, const std::string& id) {
+Result<bool> Images::Impl::set_tag(const oci::Reference& reference, const std::string& id,
+                                   const std::string& target) {
     const std::scoped_lock lock(changing);
-    const auto before = TRY(store.images().tag(reference.to_string(), id));
-    return before != id;
+    const std::string name = reference.to_string();
+    const auto before_target = store.images().target_of(name);
+    const std::string chosen = target.empty() ? id : TRY(choose_locked(target, id));
+    const auto before = TRY(store.images().tag(name, chosen, target));
+    uses.lock()->insert_or_assign(chosen, now());
+    return before != chosen || (before_target && *before_target != target);
 }
 
 Result<void> Images::tag(const std::string& name, const std::string& repository,
@@ -137,15 +177,39 @@ Result<void> Images::tag(const std::string& name, const std::string& repository,
         return fail(Code::InvalidArgument,
                     "refusing to create an ambiguous tag using digest algorithm as name");
     const std::string id = TRY(impl_->find(name));
-    TRY(impl_->set_tag(*reference, id));
+    TRY(impl_->set_tag(*reference, id, impl_->target_of(name).value_or("")));
     impl_->publish("tag", id, reference->familiar_string(), id);
     return {};
 }
 
-Result<ImageForContainer> Images::resolve(const std::string& name) const {
-    const auto record = TRY(impl_->find_record(name));
+Result<ImageForContainer> Images::look_up(const std::string& name,
+                                          const std::string& platform) const {
+    MaybePlatform wanted;
+    if (!platform.empty()) wanted = TRY(oci::parse_platform(platform));
+    const auto record = TRY(impl_->find_record(name, wanted));
     const auto info = TRY(impl_->info(record.id));
-    return ImageForContainer{record.id, record.chain_id, info->config};
+    ImageForContainer found{record.id, record.chain_id, info->config, {}};
+    const auto actual = oci::platform_of(info->config);
+    if (!wanted && oci::match_platform(oci::host_platform(), actual) == 0)
+        found.warning = format(
+            "The requested image's platform ({}) does not match the detected host platform ({}) "
+            "and no specific platform was requested",
+            oci::to_string(actual), oci::to_string(oci::host_platform()));
+    return found;
+}
+
+Result<ImageForContainer> Images::take(const std::string& name, const std::string& platform,
+                                       store::Lease& lease) {
+    auto image = resolve(name, platform);
+    if (image) lease.blob(image->id);
+    if (image && TRY(impl_->store.images().find_id(image->id))) {
+        touch(image->id);
+        return image;
+    }
+    // It may go while it is looked up, and before it is held: then it is the name that is absent.
+    TRY(impl_->find(name));
+    if (!image) return fail(std::move(image).error());
+    return fail(Code::NotFound, "No such image: {}", image->id);
 }
 
 std::size_t Images::count() const {

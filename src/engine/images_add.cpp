@@ -151,6 +151,7 @@ Result<std::string> Images::add(const NewImage& image, const Cancel& cancel) {
         TRY(impl_->set_tag(*image.name, record.id));
         impl_->publish("tag", record.id, image.name->familiar_string(), record.id);
     }
+    impl_->tell_growth();
     return record.id;
 }
 

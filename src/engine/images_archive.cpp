@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 
 #include "engine/images_impl.hpp"
 #include "store/archive_load.hpp"
@@ -34,8 +35,8 @@ api::ProgressMessage stream_of(std::string text) {
 
 }  // namespace
 
-Result<void> Images::load(const ReadBytes& body, LoadOutput output, const ImageProgress& progress,
-                          const Cancel& cancel) {
+Result<void> Images::load(const ReadBytes& body, LoadOutput output, const MaybePlatform& platform,
+                          const ImageProgress& progress, const Cancel& cancel) {
     BodySource source(body, cancel);
     const auto on_layer = [&](const std::string& diff_id, std::uint64_t current,
                               std::uint64_t total) {
@@ -49,37 +50,48 @@ Result<void> Images::load(const ReadBytes& body, LoadOutput output, const ImageP
         message.progress = progress_bar(current, total);
         progress(message);
     };
-    for (const auto& image : TRY(store::load_archive(impl_->store, source, on_layer))) {
+    auto& images = impl_->store.images();
+    std::set<std::string> told;  // an index has one name for several images
+    for (const auto& image : TRY(store::load_archive(impl_->store, source, on_layer, platform))) {
         for (const auto& name : image.references) {
             const auto reference = TRY(oci::parse_reference(name));
             const std::string shown = reference.familiar_string();
-            const auto before = impl_->store.images().find_reference(reference.to_string());
-            if (before && *before != image.id)
+            const auto before = images.find_reference(reference.to_string());
+            const bool same =
+                !image.target.empty() && images.target_of(reference.to_string()) == image.target;
+            if (before && *before != image.id && !same)
                 progress(
                     stream_of(format("The image {} already exists, renaming the old one with "
                                      "ID {} to empty string",
                                      shown, *before)));
-            TRY(impl_->set_tag(reference, image.id));
-            progress(stream_of("Loaded image: " + shown));
+            TRY(impl_->set_tag(reference, image.id, image.target));
+            if (told.insert(shown).second) progress(stream_of("Loaded image: " + shown));
         }
         if (image.references.empty()) progress(stream_of("Loaded image ID: " + image.id));
         impl_->publish("load", image.id, image.id, image.id);
     }
+    impl_->tell_growth();
     return {};
 }
 
-Result<void> Images::save(const std::vector<std::string>& names, const WriteBytes& body,
-                          const Cancel& cancel) const {
+Result<void> Images::save(const std::vector<std::string>& names, const MaybePlatform& platform,
+                          const WriteBytes& body, const Cancel& cancel) const {
+    auto& store = impl_->store;
     std::vector<store::SavedImage> images;
-    const auto add = [&](const std::string& id, const std::string& tag) {
-        auto known = std::find_if(images.begin(), images.end(),
-                                  [&](const auto& image) { return image.id == id; });
-        if (known == images.end()) known = images.insert(images.end(), {id, {}});
+    const auto add = [&](const std::string& name, const std::string& tag) -> Result<void> {
+        store::SavedImage saved{
+            .id = TRY(impl_->find_for(name, platform)), .references = {}, .index = {}};
+        if (!platform) saved.index = TRY(impl_->index_to_save(name, saved.id));
+        auto known = std::find_if(images.begin(), images.end(), [&](const auto& image) {
+            return image.id == saved.id && image.index == saved.index;
+        });
+        if (known == images.end()) known = images.insert(images.end(), std::move(saved));
         auto& tags = known->references;
         if (!tag.empty() && std::find(tags.begin(), tags.end(), tag) == tags.end())
             tags.push_back(tag);
+        return {};
     };
-    const auto records = TRY(impl_->store.images().list());
+    const auto records = TRY(store.images().list());
     for (const auto& name : names) {
         // A repository saves all its tags, a tag that one, an id or digest none.
         const auto given = oci::parse_reference_as_given(name);
@@ -90,18 +102,18 @@ Result<void> Images::save(const std::vector<std::string>& names, const WriteByte
                 if (given->tag.empty() ? repository_of(tag) != given->name()
                                        : tag != given->to_string())
                     continue;
-                add(record.id, tag);
+                TRY(add(tag, tag));
                 added = true;
             }
         }
-        if (!added) add(TRY(impl_->find(name)), {});
+        if (!added) TRY(add(name, {}));
     }
     const auto output = [&](std::string_view bytes) -> Result<void> {
         if (cancel.cancelled()) return fail(Code::Cancelled, "context canceled");
         return body(bytes);
     };
     for (const auto& image : images) impl_->publish("save", image.id, image.id, image.id);
-    return store::save_archive(impl_->store, images, output);
+    return store::save_archive(store, images, output);
 }
 
 }  // namespace coffer::engine

@@ -91,6 +91,7 @@ Result<void> Images::import(const ImportOptions& options, const ReadBytes& body,
     api::ProgressMessage message;
     message.status = id;
     progress(message);
+    impl_->tell_growth();
     return {};
 }
 

@@ -25,17 +25,11 @@ api::ImageConfig to_api(const oci::RunConfig& config) {
     return out;
 }
 
-std::vector<std::string> familiar_names(const std::vector<std::string>& names) {
-    std::vector<std::string> out;
-    out.reserve(names.size());
-    for (const auto& name : names) out.push_back(familiar(name));
-    return out;
-}
-
 }  // namespace
 
-Result<api::ImageInspect> Images::inspect(const std::string& name) const {
-    const auto record = TRY(impl_->find_record(name));
+Result<api::ImageInspect> Images::inspect(const std::string& name,
+                                          const ImageInspectOptions& options) const {
+    const auto record = TRY(impl_->find_record(name, options.platform));
     const auto info = TRY(impl_->info(record.id));
     const auto& config = info->config;
     api::ImageInspect out;
@@ -61,12 +55,18 @@ Result<api::ImageInspect> Images::inspect(const std::string& name) const {
         if (!dirs.empty()) out.graph_driver.data["LowerDir"] = join(dirs, ":");
     }
     out.root_fs = {config.rootfs.type, config.rootfs.diff_ids};
+    if (options.manifests) {
+        const auto all = TRY(impl_->store.images().list());
+        out.manifests = TRY(impl_->manifests_of(record, all));
+        out.descriptor = TRY(impl_->descriptor_of(record));
+    }
     if (!record.tags.empty()) out.metadata.last_tag_time = to_rfc3339_short(record.added);
     return out;
 }
 
-Result<std::vector<api::HistoryItem>> Images::history(const std::string& name) const {
-    const auto record = TRY(impl_->find_record(name));
+Result<std::vector<api::HistoryItem>> Images::history(const std::string& name,
+                                                      const MaybePlatform& platform) const {
+    const auto record = TRY(impl_->find_record(name, platform));
     const auto info = TRY(impl_->info(record.id));
     // From the lowest up, as the history counts.
     auto layers = TRY(impl_->store.layers().chain(record.chain_id));

@@ -7,8 +7,6 @@
 
 namespace coffer::engine {
 
-namespace {
-
 bool matches_reference(const std::vector<std::string>& patterns, const std::string& canonical) {
     const auto reference = oci::parse_reference_as_given(canonical);
     if (!reference) return false;
@@ -19,6 +17,8 @@ bool matches_reference(const std::vector<std::string>& patterns, const std::stri
                ::fnmatch(pattern.c_str(), name.c_str(), FNM_PATHNAME) == 0;
     });
 }
+
+namespace {
 
 // The earliest of the times or creation times that a filter names.
 struct Bounds {
@@ -89,6 +89,8 @@ Result<std::vector<api::ImageSummary>> Images::list(const ImageListOptions& opti
 
     std::vector<api::ImageSummary> summaries;
     for (const auto& record : records) {
+        // Shown with the name that stands for its index.
+        if (is_nameless(record) && record.in_named_index && !options.all) continue;
         const auto info = impl_->info(record.id);
         if (!info) {
             LOG_WARN("image {} left out of a list: {}", record.id, info.error().message);
@@ -118,6 +120,19 @@ Result<std::vector<api::ImageSummary>> Images::list(const ImageListOptions& opti
         summary.created = created == kZeroTime ? 0 : unix_seconds(created);
         summary.labels = labels;
         summary.size = static_cast<std::int64_t>(record.size);
+        if (options.last_used) summary.last_used_at = to_rfc3339_short(impl_->last_used(record));
+        if (options.manifests) {
+            // It may be removed meanwhile.
+            auto manifests = impl_->manifests_of(record, records);
+            auto descriptor = impl_->descriptor_of(record);
+            if (!manifests || !descriptor) {
+                LOG_WARN("manifests of image {} left out of a list: {}", record.id,
+                         (manifests ? descriptor.error() : manifests.error()).message);
+                continue;
+            }
+            summary.manifests = *std::move(manifests);
+            summary.descriptor = *std::move(descriptor);
+        }
         if (options.shared_size) summary.shared_size = shared_size(impl_->store, uses, record);
         summaries.push_back(std::move(summary));
     }

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "base/log.hpp"
 #include "engine/images_impl.hpp"
 
@@ -28,15 +30,6 @@ std::string_view words_of(registry::LayerStep step) {
     return {};
 }
 
-api::ProgressMessage message_of(const registry::LayerUpdate& update) {
-    auto message = progress_message(std::string(words_of(update.step)), short_id(update.digest));
-    message.progress_detail.emplace();
-    message.progress_detail->current = static_cast<std::int64_t>(update.current);
-    message.progress_detail->total = static_cast<std::int64_t>(update.total);
-    message.progress = progress_bar(update.current, update.total);
-    return message;
-}
-
 // docker's reading of fromImage and tag; an empty tag and digest stand for all tags.
 Result<oci::Reference> reference_to_pull(const PullOptions& options) {
     std::string image = options.image;
@@ -65,6 +58,15 @@ Error as_docker_reports(Error error) {
 
 }  // namespace
 
+api::ProgressMessage message_of(const registry::LayerUpdate& update) {
+    auto message = progress_message(std::string(words_of(update.step)), short_id(update.digest));
+    message.progress_detail.emplace();
+    message.progress_detail->current = static_cast<std::int64_t>(update.current);
+    message.progress_detail->total = static_cast<std::int64_t>(update.total);
+    message.progress = progress_bar(update.current, update.total);
+    return message;
+}
+
 api::ProgressMessage progress_message(std::string status, std::string id) {
     api::ProgressMessage message;
     message.status = std::move(status);
@@ -72,59 +74,85 @@ api::ProgressMessage progress_message(std::string status, std::string id) {
     return message;
 }
 
-registry::ClientOptions Images::Impl::client_options(const oci::Reference& reference,
-                                                     const std::string& auth) const {
-    return {.host = reference.domain,
-            .credentials = registry::decode_auth_header(auth),
-            .config = registry,
-            .limits = {}};
+bool Images::Impl::is_whole(const store::ImageRecord& image) const {
+    return std::all_of(image.blobs.begin(), image.blobs.end(), [&](const store::ImageBlob& blob) {
+        return store.content().has(blob.digest);
+    });
 }
 
-const registry::Config& Images::registries() const {
-    return impl_->registry;
+// Whether an image that is here already is what the registry has for a reference and a platform:
+// then its digest there, otherwise an empty text.
+Result<std::string> Images::Impl::find_up_to_date(const oci::Reference& reference,
+                                                  registry::Repository& repository,
+                                                  const oci::Platform& platform) {
+    const auto id = store.images().find_reference(stored_name(reference));
+    if (!id) return std::string();
+    const auto image = store.images().get(*id);
+    if (!image || !is_whole(*image)) return std::string();
+    const auto known = info(*id);
+    if (!known || oci::match_platform(platform, oci::platform_of((*known)->config)) == 0)
+        return std::string();
+    std::string digest = TRY(registry::resolve_digest(repository, reference));
+    if (digest.empty()) return digest;
+    const auto same = store.images().find_reference(reference.name() + "@" + digest);
+    return same == id ? digest : std::string();
 }
 
-Result<api::LoginResponse> Images::log_in(const api::LoginRequest& login,
-                                          const Cancel& cancel) const {
-    // "https://index.docker.io/v1/", "http://host:5000", "host": what counts is the host.
-    std::string_view host = login.server_address;
-    if (const auto scheme = host.find("://"); scheme != std::string_view::npos)
-        host.remove_prefix(scheme + 3);
-    host = host.substr(0, host.find('/'));
-    if (host.empty() || host == "index.docker.io") host = "docker.io";
-    registry::Client client({.host = std::string(host),
-                             .credentials = {login.username, login.password, login.identity_token,
-                                             login.registry_token},
-                             .offline = registry::OfflineAccess::Yes,
-                             .config = impl_->registry,
-                             .limits = {}},
-                            cancel);
-    return api::LoginResponse{"Login Succeeded", TRY(client.log_in())};
-}
-
-Result<bool> Images::Impl::pull_one(const oci::Reference& reference, registry::Client& client,
-                                    const oci::Platform& platform, bool platform_given,
-                                    const ImageProgress& progress, const Cancel& cancel) {
-    const auto plan = TRY(registry::resolve(client, reference, platform));
+Result<Pulled> Images::Impl::pull_one(const oci::Reference& reference, const oci::Reference& used,
+                                      registry::Repository& repository,
+                                      const oci::Platform& platform, bool platform_given,
+                                      const ImageProgress& progress, const Cancel& cancel) {
+    const Terms terms = TRY(terms_for(used));
+    if (auto digest = TRY(find_up_to_date(reference, repository, platform)); !digest.empty()) {
+        const auto vouchers = TRY(vouch_here(terms, used, repository, digest));
+        TRY(keep(vouchers));
+        progress(
+            progress_message("Pulling from " + reference.path, std::string(reference.object())));
+        progress(progress_message("Digest: " + digest));
+        if (const auto id = store.images().find_reference(stored_name(reference)))
+            uses.lock()->insert_or_assign(*id, now());
+        return Pulled{std::move(digest)};
+    }
+    const auto plan = TRY(registry::resolve(repository, reference, platform));
+    std::vector<std::string> digests = {plan.digest};
+    if (plan.documents.size() > 1) digests.push_back(plan.documents.back().digest);
+    const auto vouchers = TRY(vouch(terms, used, repository, digests));
+    // Until it has its name.
+    const auto lease = store.lease();
+    lease->blob(plan.manifest.config.digest);
     progress(progress_message("Pulling from " + reference.path, std::string(reference.object())));
     std::string id = plan.manifest.config.digest;
-    if (!store.images().get(id)) {
+    auto known = store.images().get(id);
+    const auto has = [&](const std::string& digest) {
+        return std::any_of(known->blobs.begin(), known->blobs.end(),
+                           [&](const auto& blob) { return blob.digest == digest; });
+    };
+    // The image is here, but not that it is of this index. One that came without its manifest (from
+    // a docker-archive) stays as it is.
+    const bool other_index = known && has(plan.documents.back().digest) && !has(plan.digest);
+    const bool is_new = !known;
+    if (is_new || other_index || !is_whole(*known)) {
         // Messages come from several threads, one at a time.
         Sync<bool> sending;
         const auto on_layer = [&](const registry::LayerUpdate& update) {
             const auto turn = sending.lock();
             progress(message_of(update));
         };
-        id = TRY(registry::fetch_image(client, {store, in_flight}, plan, on_layer, cancel));
+        id = TRY(registry::fetch_image(repository, {store, in_flight}, plan, on_layer, cancel));
+        known = TRY(store.images().get(id));
     }
+    const std::string target = has(plan.digest) ? plan.digest : std::string();
     progress(progress_message("Digest: " + plan.digest));
     const std::string by_digest = reference.name() + "@" + plan.digest;
-    bool changed = !store.images().find_reference(by_digest);
+    bool changed = is_new || !store.images().find_reference(by_digest);
     {
         const std::scoped_lock lock(changing);
-        TRY(store.images().add_digest(by_digest, id));
+        const std::string chosen = target.empty() ? id : TRY(choose_locked(target, id));
+        TRY(store.images().add_digest(by_digest, chosen));
+        TRY(keep(vouchers));
     }
-    if (reference.digest.empty()) changed = TRY(set_tag(reference, id));
+    uses.lock()->insert_or_assign(id, now());
+    if (reference.digest.empty()) changed = TRY(set_tag(reference, id, target)) || is_new;
     const auto info_of_image = TRY(info(id));
     const auto actual = oci::platform_of(info_of_image->config);
     if (platform_given && oci::match_platform(platform, actual) == 0)
@@ -132,7 +160,32 @@ Result<bool> Images::Impl::pull_one(const oci::Reference& reference, registry::C
             format("WARNING: image with reference {} was found but its platform "
                    "({}) does not match the specified platform ({})",
                    reference.familiar_string(), oci::to_string(actual), oci::to_string(platform))));
-    return changed;
+    return Pulled{plan.digest, changed};
+}
+
+// A pinned tag stands for its digest, whatever it means at the registry by now.
+Result<bool> Images::Impl::pull_pinned(const oci::Reference& reference,
+                                       registry::Repository& repository,
+                                       const oci::Platform& platform, const PullOptions& options,
+                                       const ImageProgress& progress, const Cancel& cancel) {
+    const bool platform_given = !options.platform.empty();
+    const auto pin = TRY(pin_of(reference));
+    oci::Reference pulled = reference;
+    if (pin && !options.move_pin) {
+        TRY(warn_of_moved(reference, *pin, repository, progress));
+        pulled.digest = *pin;
+    }
+    const auto done =
+        TRY(pull_one(pulled, reference, repository, platform, platform_given, progress, cancel));
+    if (!pin) return done.changed;
+    if (options.move_pin) {
+        TRY(store.pins().put({reference.to_string(), done.digest}));
+        return done.changed;
+    }
+    const auto image = TRY(find_record(stored_name(pulled)));
+    const bool has = find_document(image, *pin) != nullptr;
+    const bool tagged = TRY(set_tag(reference, image.id, has ? *pin : std::string()));
+    return done.changed || tagged;
 }
 
 Result<void> Images::pull(const PullOptions& options, const ImageProgress& progress,
@@ -140,10 +193,10 @@ Result<void> Images::pull(const PullOptions& options, const ImageProgress& progr
     const auto wanted = TRY(reference_to_pull(options));
     const auto platform = options.platform.empty() ? oci::host_platform()
                                                    : TRY(oci::parse_platform(options.platform));
-    registry::Client client(impl_->client_options(wanted, options.auth), cancel);
+    const auto repository = TRY(open_repository(impl_->registries, wanted, options.auth, cancel));
     std::vector<oci::Reference> references = {wanted};
     if (wanted.object().empty()) {
-        auto tags = registry::list_tags(client, wanted);
+        auto tags = registry::list_tags(*repository, wanted);
         if (!tags) return fail(as_docker_reports(std::move(tags).error()));
         references.clear();
         for (const auto& tag : *tags) {
@@ -153,8 +206,8 @@ Result<void> Images::pull(const PullOptions& options, const ImageProgress& progr
     }
     bool changed = false;
     for (const auto& reference : references) {
-        const auto done = impl_->pull_one(reference, client, platform, !options.platform.empty(),
-                                          progress, cancel);
+        const auto done =
+            impl_->pull_pinned(reference, *repository, platform, options, progress, cancel);
         if (!done) return fail(as_docker_reports(done.error()));
         changed = changed || *done;
     }
@@ -163,6 +216,7 @@ Result<void> Images::pull(const PullOptions& options, const ImageProgress& progr
                                       : "Status: Image is up to date for " + name));
     const auto id = impl_->find(references.empty() ? name : references.back().to_string());
     impl_->publish("pull", name, wanted.familiar_name(), id ? *id : std::string());
+    impl_->tell_growth();
     return {};
 }
 

@@ -62,7 +62,11 @@ class ImagesTest : public testing::Test {
         *store::Store::open({.data_root = dir_.path() + "/data", .unpacker = archive::unpack_here});
     Events events_;
     std::vector<ImageUser> users_;
-    Images images_{*store_, events_, {}, [this](const std::string&) { return users_; }};
+    Images images_{*store_,
+                   events_,
+                   {},
+                   [this](const std::string&) { return users_; },
+                   ImageMounts(dir_.path() + "/images", "test")};
     const Cancel cancel_;
 };
 
@@ -239,6 +243,60 @@ TEST(ProgressBar, as_docker_draws_it) {
     EXPECT_EQ(progress_bar(0, 0), "");
     EXPECT_EQ(progress_bar(50, 100),
               "[" + std::string(25, '=') + ">" + std::string(25, ' ') + "]      50B/100B");
+}
+
+// What comes into use between the plan of a collection and its doing.
+class Collecting : public ImagesTest {
+  protected:
+    void SetUp() override {
+        for (const char* name : {"a", "b"}) ids_.push_back(make(name, std::string(200'000, *name)));
+    }
+    // The names that stay when this happens before the first image goes.
+    Names left_after(const std::function<void()>& meanwhile) {
+        MUST(images_.collect({.bytes = 1 << 30, .rules = rules_, .stops = [&] {
+                                  meanwhile();
+                                  return false;
+                              }}));
+        return listed({});
+    }
+    CollectionRules rules_{.high = {}, .low = {}, .keep = {}, .min_age = {}};
+    Names ids_;
+};
+
+TEST_F(Collecting, takes_all_that_nobody_uses) {
+    EXPECT_EQ(left_after([] {}), Names());
+}
+
+TEST_F(Collecting, leaves_what_is_used_meanwhile) {
+    EXPECT_EQ(left_after([&] { images_.touch(ids_[1]); }), Names({"b:latest"}));
+}
+
+TEST_F(Collecting, leaves_what_a_container_has_come_to_use) {
+    EXPECT_EQ(left_after([&] { users_ = {{.container = "c", .running = false}}; }),
+              Names({"a:latest", "b:latest"}));
+}
+
+TEST_F(Collecting, leaves_what_an_operation_holds) {
+    std::unique_ptr<store::Lease> lease;
+    const auto hold = [&] {
+        if (!lease) lease = store_->lease();
+        lease->blob(ids_[0]);
+    };
+    EXPECT_EQ(left_after(hold), Names({"a:latest"}));
+    lease.reset();
+    EXPECT_EQ(left_after([] {}), Names());
+}
+
+TEST_F(Collecting, leaves_what_is_taken_for_a_container) {
+    const auto lease = store_->lease();
+    bool taken = false;
+    const auto take = [&] {
+        if (!std::exchange(taken, true)) MUST(images_.take("b", {}, *lease));
+    };
+    EXPECT_EQ(left_after(take), Names({"b:latest"}));
+    // Its use is remembered when the lease is over.
+    MUST(images_.write_uses());
+    EXPECT_GT(MUST(store_->images().get(ids_[1])).used, MUST(store_->images().get(ids_[1])).added);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "network/sandbox.hpp"
 #include "sys/file.hpp"
 #include "volume/volumes.hpp"
 
@@ -23,9 +24,54 @@ std::vector<std::string> bind_options(const MountRecord& mount) {
                                         "nodev"};
     options.push_back(mount.propagation.empty() ? "rprivate" : mount.propagation);
     const char* read_only = mount.recursive_read_only ? "rro" : "ro";
-    options.emplace_back(mount.writable ? "rw" : read_only);
+    // A source that is read-only on the host stays so.
+    if (!mount.writable) options.emplace_back(read_only);
     if (!mount.subpath.empty()) options.push_back("subpath=" + mount.subpath);
     return options;
+}
+
+// "0-1000-1#1-2000-10": the files' ids, those in the container, how many.
+Result<std::vector<IdRange>> parse_ranges(std::string_view text) {
+    std::vector<IdRange> ranges;
+    for (std::string one : split(text, '#')) {
+        if (one.starts_with('@')) one.erase(0, 1);  // podman's "relative to the container": always
+        std::vector<std::uint64_t> numbers;
+        for (const std::string& part : split(one, '-')) {
+            const auto number = parse_uint(part);
+            if (number) numbers.push_back(*number);
+        }
+        constexpr std::uint64_t kMostIds = 0xffffffffU;
+        const bool valid = numbers.size() == 3 && numbers[0] < kMostIds && numbers[2] > 0 &&
+                           numbers[2] <= network::kIdCount &&
+                           numbers[1] + numbers[2] <= network::kIdCount &&
+                           numbers[0] + numbers[2] <= kMostIds;
+        if (!valid) {
+            return fail(Code::InvalidArgument,
+                        "invalid idmap '{}': FILES-CONTAINER-SIZE, of which the container has {}",
+                        one, network::kIdCount);
+        }
+        ranges.push_back({static_cast<std::uint32_t>(numbers[0]),
+                          static_cast<std::uint32_t>(numbers[1]),
+                          static_cast<std::uint32_t>(numbers[2])});
+    }
+    return ranges;
+}
+
+// "uids=RANGES;gids=RANGES"; what only one of them says counts for both.
+Result<void> set_id_map(std::string_view text, MountRecord& mount) {
+    if (mount.squash_uid != 0) {
+        return fail(Code::Forbidden,
+                    "idmap is for root alone: a bind of yours has your own rights already");
+    }
+    for (const std::string& part : split(text, ';')) {
+        const auto sides = cut(part, "=");
+        const bool known = sides && (sides->first == "uids" || sides->first == "gids");
+        if (!known) return fail(Code::InvalidArgument, "invalid idmap '{}'", part);
+        (sides->first == "uids" ? mount.uids : mount.gids) = TRY(parse_ranges(sides->second));
+    }
+    if (mount.uids.empty()) mount.uids = mount.gids;
+    if (mount.gids.empty()) mount.gids = mount.uids;
+    return {};
 }
 
 Result<void> apply_modes(const std::string& modes, const std::string& spec, MountRecord& mount) {
@@ -38,8 +84,11 @@ Result<void> apply_modes(const std::string& modes, const std::string& spec, Moun
         } else if (mode == "rprivate" || mode == "private" || mode == "rslave" || mode == "slave" ||
                    mode == "rshared" || mode == "shared") {
             mount.propagation = mode;
-        } else if (mode != "rw" && mode != "z" && mode != "Z" && mode != "cached" &&
-                   mode != "delegated" && mode != "consistent" && !mode.empty()) {
+        } else if (mode.starts_with("idmap=")) {
+            TRY(set_id_map(std::string_view(mode).substr(6), mount));
+        } else if (mode != "idmap" && mode != "rw" && mode != "z" && mode != "Z" &&
+                   mode != "cached" && mode != "delegated" && mode != "consistent" &&
+                   !mode.empty()) {
             return fail(Code::InvalidArgument, "invalid mode: {} in volume specification '{}'",
                         mode, spec);
         }
@@ -190,10 +239,8 @@ Result<void> set_volume(const api::Mount& wanted, const Caller& caller, MountRec
     const api::VolumeOptions& options = *wanted.volume_options;
     if (options.no_copy) mount.copy_up = false;
     if (options.driver_config) {
-        TRY(check_volume_driver(options.driver_config->name));
-        for (const auto& [name, value] : options.driver_config->options) {
-            return bad_mount(wanted, format("volume option '{}' is not supported", name));
-        }
+        mount.driver = options.driver_config->name;
+        mount.driver_options = options.driver_config->options;
     }
     mount.labels = options.labels;
     if (!options.subpath.empty() && wanted.source.empty()) {
@@ -273,10 +320,18 @@ Result<void> add_unique(Records& all, MountRecord mount) {
 
 }  // namespace
 
-Result<void> check_volume_driver(const std::string& name) {
-    if (name.empty() || name == "local") return {};
-    return fail(Code::InvalidArgument,
-                "error looking up volume plugin {0}: plugin \"{0}\" not found", name);
+bool forget_mount(api::HostConfig& host, const std::string& target) {
+    const auto is_meant = [&](const std::string& path) {
+        const auto clean = clean_target(path);
+        return clean && *clean == target;
+    };
+    std::size_t count = std::erase_if(host.binds, [&](const std::string& spec) {
+        const auto bind = parse_bind(spec, {});
+        return bind && bind->target == target;
+    });
+    count += std::erase_if(host.mounts, [&](const auto& one) { return is_meant(one.target); });
+    count += std::erase_if(host.tmpfs, [&](const auto& one) { return is_meant(one.first); });
+    return count > 0;
 }
 
 Result<std::string> clean_target(const std::string& path) {
@@ -308,6 +363,8 @@ Result<void> inherit_mounts(const Records& theirs, const std::string& source, co
         if (mount.type == "bind" && caller.uid != 0) {
             mount.squash_uid = caller.uid;
             mount.squash_gid = caller.gid;
+            mount.uids.clear();
+            mount.gids.clear();
         }
         inherited.push_back(std::move(mount));
     }
@@ -318,7 +375,6 @@ Result<Records> collect_mounts(const api::ContainerConfig& config, const api::Ho
                                const Records& inherited, const Caller& caller,
                                const FindImage& find_image, const GetVolume& make_volume) {
     Records all;
-    TRY(check_volume_driver(host.volume_driver));
     for (const std::string& bind : host.binds) {
         MountRecord parsed = TRY(parse_bind(bind, caller));
         TRY(add_unique(all, std::move(parsed)));
@@ -348,9 +404,11 @@ Result<Records> collect_mounts(const api::ContainerConfig& config, const api::Ho
     for (const MountRecord& mount : all) TRY(check_source(mount, caller));
     for (MountRecord& mount : all) {
         if (mount.type == "volume") {
-            const VolumeRef volume = TRY(make_volume(mount.name, mount.labels));
+            if (mount.driver.empty()) mount.driver = host.volume_driver;
+            const VolumeRef volume = TRY(make_volume(mount));
             mount.name = volume.name;
             mount.source = volume.path;
+            mount.copy_up = mount.copy_up && volume.may_be_filled;
         }
         if (mount.type == "bind" || mount.type == "volume") mount.options = bind_options(mount);
     }

@@ -11,13 +11,13 @@
 
 namespace coffer::engine {
 
-// Makes (or finds) a volume; an empty name makes an anonymous one.
+// Makes (or finds) the volume of a mount; without a name an anonymous one.
 struct VolumeRef {
     std::string name;
     std::string path;
+    bool may_be_filled = true;  // with what the image has there
 };
-using GetVolume = std::function<Result<VolumeRef>(
-    const std::string& name, const std::map<std::string, std::string>& labels)>;
+using GetVolume = std::function<Result<VolumeRef>(const MountRecord& mount)>;
 // The image of a name; NotFound when there is none.
 struct ImageRef {
     std::string id;
@@ -37,8 +37,8 @@ Result<std::vector<MountRecord>> collect_mounts(const api::ContainerConfig& conf
 Result<void> inherit_mounts(const std::vector<MountRecord>& theirs, const std::string& source,
                             const Caller& caller, std::vector<MountRecord>& inherited);
 
-// Volumes are those of the driver `local`.
-Result<void> check_volume_driver(const std::string& name);
+// Takes what asked for the mount at `target` out of the request; false: nothing in it did.
+bool forget_mount(api::HostConfig& host, const std::string& target);
 
 // "/a//b/../c" -> "/a/c"; absolute paths only.
 Result<std::string> clean_target(const std::string& path);

@@ -7,8 +7,8 @@
 namespace coffer::engine {
 namespace {
 
-constexpr Caller kRoot{};
-constexpr Caller kAlice{.uid = 1000, .gid = 1000};
+const Caller kRoot{};
+const Caller kAlice{.uid = 1000, .gid = 1000};
 
 Result<std::vector<MountRecord>> collect(const api::HostConfig& host, Caller caller = kRoot,
                                          const api::ContainerConfig& config = {}) {
@@ -16,11 +16,10 @@ Result<std::vector<MountRecord>> collect(const api::HostConfig& host, Caller cal
         return name == "tools" ? Result<ImageRef>(ImageRef{"sha256:1", "sha256:2"})
                                : Result<ImageRef>(fail(Code::NotFound, "No such image: {}", name));
     };
-    return collect_mounts(config, host, {}, caller, find_image,
-                          [](const std::string& name, const auto&) {
-                              const std::string made = name.empty() ? "anonymous" : name;
-                              return Result<VolumeRef>(VolumeRef{made, "/data/" + made});
-                          });
+    return collect_mounts(config, host, {}, caller, find_image, [](const MountRecord& mount) {
+        const std::string made = mount.name.empty() ? "anonymous" : mount.name;
+        return Result<VolumeRef>(VolumeRef{made, "/data/" + made});
+    });
 }
 
 bool has(const MountRecord& mount, const std::string& option) {
@@ -82,6 +81,20 @@ TEST(Mounts, volumes_of_the_image_give_way_to_the_users) {
     EXPECT_EQ(mounts[1].name, "anonymous");
     host.tmpfs["/evil"] = "context=x";
     EXPECT_FALSE(collect(host));
+}
+
+TEST(Mounts, anothers_bind_comes_with_ones_own_rights_alone) {
+    MountRecord theirs;
+    theirs.type = "bind";
+    theirs.uids = theirs.gids = {{0, 1, 1}};
+    std::vector<MountRecord> inherited;
+    MUST(inherit_mounts({theirs}, "other", kAlice, inherited));
+    ASSERT_EQ(inherited.size(), 1U);
+    EXPECT_EQ(inherited[0].squash_uid, 1000U);
+    EXPECT_TRUE(inherited[0].uids.empty());
+    EXPECT_TRUE(inherited[0].gids.empty());
+    MUST(inherit_mounts({theirs}, "other", kRoot, inherited));
+    EXPECT_EQ(inherited[1].uids.size(), 1U);
 }
 
 }  // namespace

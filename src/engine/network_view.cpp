@@ -20,6 +20,8 @@ api::Network view_of(const network::Network& network) {
     view.created = network.created;
     view.scope = network.scope;
     view.driver = network.driver;
+    view.enable_ipv4 = network.enable_ipv4;
+    view.enable_ipv6 = network.enable_ipv6;
     view.internal = network.internal;
     view.attachable = network.attachable;
     view.options = network.options;
@@ -58,12 +60,17 @@ Result<bool> passes(const network::Networks& networks, const network::Network& n
 Result<api::Network> inspect_network(const network::Networks& networks, const std::string& name) {
     const network::Network network = TRY(networks.get(name));
     api::Network view = view_of(network);
+    const auto with_length = [](const std::string& ip, unsigned length) {
+        return ip.empty() ? std::string() : format("{}/{}", ip, length);
+    };
     for (const network::Endpoint& endpoint : networks.endpoints(network.id)) {
-        const std::string address =
-            endpoint.ip.empty() ? "" : format("{}/{}", endpoint.ip, endpoint.prefix);
-        view.containers[endpoint.container_id] = {endpoint.container_name, endpoint.id,
-                                                  endpoint.mac, address, ""};
+        view.containers[endpoint.container_id] = {
+            endpoint.container_name, endpoint.id, endpoint.mac,
+            with_length(endpoint.ip, endpoint.prefix), with_length(endpoint.ip6, endpoint.prefix6)};
     }
+    api::NetworkStatus& status = view.status.emplace();
+    for (const network::SubnetUse& use : networks.use_of(network.id))
+        status.ipam.subnets[use.subnet] = {use.in_use, use.available};
     return view;
 }
 
@@ -87,6 +94,7 @@ Result<api::NetworkCreateResponse> create_network(network::Networks& networks, E
     spec.driver = request.driver;
     spec.internal = request.internal;
     spec.attachable = request.attachable;
+    spec.enable_ipv4 = request.enable_ipv4.value_or(true);
     spec.enable_ipv6 = request.enable_ipv6.value_or(false);
     spec.options = request.options;
     spec.labels = request.labels;
@@ -130,6 +138,32 @@ Result<std::vector<std::string>> prune_networks(network::Networks& networks, Eve
     }
     events.publish(prune_event("network", 0));
     return removed;
+}
+
+Result<void> add_egress(const network::Networks& networks, const std::string& id,
+                        const std::string& of, std::vector<api::EgressReport>& reports) {
+    const auto found = TRY(networks.egress(id));
+    if (!found) return {};
+    api::EgressReport report;
+    report.of = of;
+    report.policy = found->policy;
+    for (const network::EgressCount& count : found->counts) {
+        report.rules.push_back({count.rule, static_cast<std::int64_t>(count.packets),
+                                static_cast<std::int64_t>(count.bytes)});
+    }
+    for (const auto& [name, times] : found->names) {
+        report.names[name] = static_cast<std::int64_t>(times);
+    }
+    reports.push_back(std::move(report));
+    return {};
+}
+
+Result<std::vector<api::EgressReport>> network_egress(const network::Networks& networks,
+                                                      const std::string& name) {
+    const network::Network network = TRY(networks.get(name));
+    std::vector<api::EgressReport> reports;
+    TRY(add_egress(networks, network.id, format("network {}", network.name), reports));
+    return reports;
 }
 
 }  // namespace coffer::engine

@@ -22,4 +22,10 @@ Result<void> remove_network(network::Networks& networks, Events& events, const s
 Result<std::vector<std::string>> prune_networks(network::Networks& networks, Events& events,
                                                 const Filters& filters);
 
+// Adds what the policy of a network or an endpoint has come to, where there is one.
+Result<void> add_egress(const network::Networks& networks, const std::string& id,
+                        const std::string& of, std::vector<api::EgressReport>& reports);
+Result<std::vector<api::EgressReport>> network_egress(const network::Networks& networks,
+                                                      const std::string& name);
+
 }  // namespace coffer::engine

@@ -8,6 +8,7 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "engine/containers_impl.hpp"
+#include "engine/secrets.hpp"
 #include "network/networks.hpp"
 #include "network/sandbox.hpp"
 #include "oci/runtime_spec.hpp"
@@ -64,6 +65,11 @@ class Hellos {
 
 // What the last engine gave a run stays taken.
 void Containers::Impl::restore_run(const Record& record) {
+    for (const MountRecord& mount : record.mounts) {
+        if (mount.type != "volume") continue;
+        const auto used = core.volumes.begin_use(mount.name, record.id);
+        if (!used) LOG_WARN("volume of {}: {}", record.id, used.error().message);
+    }
     for (const network::Endpoint& endpoint : endpoints_of(record)) {
         const auto restored = core.networks.restore(endpoint);
         if (!restored) LOG_WARN("network of {}: {}", record.id, restored.error().message);
@@ -119,9 +125,10 @@ void Containers::Impl::rejoined(const std::shared_ptr<Container>& container,
         return settle_exit(container, link,
                            hello.exit ? *hello.exit : recorded_exit(record, kNobodySawItEnd, 0));
     }
-    const Container::Claim claim(container);
+    Container::Claim claim(container);
+    if (!container->record()->is_running() || !link) return;
+    settle_mounts(claim);
     const auto record = container->record();
-    if (!record->is_running() || !link) return;
     const auto named = serve_names_again(*record);
     if (!named) LOG_WARN("names of {}: {}", record->id, named.error().message);
     drop_old_checks(hello, *link);
@@ -142,17 +149,15 @@ void Containers::Impl::abandon(const std::string& id) {
         if (spec && spec->linux) group = spec->linux->cgroups_path;
     }
     remove_group(group);
+    unmount_secrets(path + "/secrets");
     ignore(sys::remove_tree(path), "tried again at the next start");
 }
 
 Result<std::vector<std::string>> Containers::find_strays(bool end) {
     const Settings& settings = impl_->core.settings;
-    const sys::cgroup::Layout& layout = sys::cgroup::host_layout();
-    std::vector<std::string> folders = {settings.exec_root + "/containers"};
-    for (const auto& hierarchy : layout.v1) {
-        folders.push_back(hierarchy.mount_point + settings.cgroup_parent);
-    }
-    if (layout.version == 2) folders.push_back(layout.unified.mount_point + settings.cgroup_parent);
+    std::vector<std::string> folders =
+        sys::cgroup::folders_of(sys::cgroup::host_layout(), settings.cgroup_parent);
+    folders.push_back(settings.exec_root + "/containers");
     std::set<std::string> found;
     for (const std::string& folder : folders) {
         if (!sys::exists(folder)) continue;

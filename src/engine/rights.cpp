@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "engine/spec_builder.hpp"
+#include "sys/cgroup.hpp"
 
 namespace coffer::engine {
 
@@ -38,10 +39,9 @@ Result<void> apply_option(std::string_view option, Rights& rights) {
                         "--security-opt {}: this engine has no SELinux support", option);
         }
     } else if (key == "writable-cgroups") {
-        if (value != "false") {
-            return fail(Code::NotImplemented,
-                        "--security-opt {}: control groups are read-only in containers", option);
-        }
+        if (value != "true" && value != "false" && !value.empty())
+            return fail(Code::InvalidArgument, "invalid --security-opt 2: \"{}\"", option);
+        rights.writable_cgroups = value != "false";
     } else {
         return fail(Code::InvalidArgument, "invalid --security-opt 1: \"{}\"", option);
     }
@@ -82,6 +82,10 @@ Result<Rights> rights_of(const api::HostConfig& host, security::Level engine_lev
     }
     const security::Profile& profile = security::profile(rights.level);
     rights.no_new_privileges = profile.no_new_privileges;
+
+    // Nothing of the host: the groups that it makes lie below its own.
+    if (host.privileged && host.cgroupns_mode != "host" && sys::cgroup::host_layout().version == 2)
+        rights.writable_cgroups = true;
 
     bool add_all = false;
     bool drop_all = false;

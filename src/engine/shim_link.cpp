@@ -38,6 +38,7 @@ Result<shim::Reply> ShimLink::request(shim::Request request, std::span<const int
     if (!sent) return fail(Code::Unavailable, "the container's shim is gone");
     if (!reply) {
         if (closed_) return fail(Code::Unavailable, "the container's shim has died");
+        silent_ = true;
         return fail(Code::Unavailable,
                     "the container's shim (process {}) has not answered for {} seconds",
                     process_.pid(), limit.count());
@@ -66,8 +67,10 @@ void ShimLink::receive() {
         const auto found = waiting_.find(reply->seq);
         if (found != waiting_.end()) found->second = *reply;
         answered_.notify_all();
+        silent_ = false;
         return;
     }
+    silent_ = false;
     handler_(&*decoded);
 }
 

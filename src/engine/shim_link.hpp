@@ -39,6 +39,8 @@ class ShimLink {
     // Without waiting, for what needs no answer.
     Result<void> post(shim::Request request);
     bool closed() const { return closed_; }
+    // It has left a request unanswered and said nothing since.
+    bool silent() const { return silent_; }
     // Ends a shim that does not answer, and with it its container.
     Result<void> kill_shim();
 
@@ -57,6 +59,7 @@ class ShimLink {
     ShimLinkHandler handler_;
     sys::Process process_;  // outlives us: released, not killed, in the end
     std::atomic<bool> closed_ = false;
+    std::atomic<bool> silent_ = false;
     std::mutex mutex_;
     std::condition_variable answered_;
     std::uint64_t last_seq_ = 0;

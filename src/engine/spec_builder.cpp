@@ -131,7 +131,8 @@ std::vector<oci::Mount> build_mounts(const SpecInputs& in) {
                    {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}));
     mounts.push_back(make_mount("/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", "ro"}));
     mounts.push_back(
-        make_mount("/sys/fs/cgroup", "cgroup", "cgroup", {"ro", "nosuid", "noexec", "nodev"}));
+        make_mount("/sys/fs/cgroup", "cgroup", "cgroup", {"nosuid", "noexec", "nodev"}));
+    if (!in.rights.writable_cgroups) mounts.back().options.emplace_back("ro");
     if (in.ipc_mode == "host") {
         // Neither can be mounted by who does not own the host's namespace.
         for (const char* folder : {"/dev/mqueue", "/dev/shm"}) {
@@ -187,26 +188,26 @@ std::vector<oci::Mount> build_mounts(const SpecInputs& in) {
         // A user's mount replaces the default at the same place.
         std::erase_if(mounts,
                       [&](const oci::Mount& other) { return other.destination == mount.target; });
-        if (mount.type == "image") {
-            mounts.push_back(image_mount(mount, in.image_layers));
-            continue;
-        }
-        oci::Mount out = make_mount(mount.target, mount.type == "tmpfs" ? "tmpfs" : "bind",
-                                    mount.type == "tmpfs" ? "tmpfs" : mount.source, mount.options);
+        oci::Mount out = build_user_mount(mount, in.image_layers, in.id_base);
         if (mount.copy_up && in.record.started_at == api::kZeroTime) {
             out.options.emplace_back("copyup");
-        }
-        if (mount.squash_uid != 0) {
-            // Exactly the rights of the user who asked for the bind: their id is the container's
-            // root, and no other id of the host is mapped.
-            out.uid_mappings = {
-                {.container_id = mount.squash_uid, .host_id = in.id_base, .size = 1}};
-            out.gid_mappings = {
-                {.container_id = mount.squash_gid, .host_id = in.id_base, .size = 1}};
         }
         mounts.push_back(std::move(out));
     }
     return mounts;
+}
+
+oci::Hooks hooks_of(const oci::CdiEdits& devices) {
+    oci::Hooks hooks;
+    for (const oci::CdiHook& hook : devices.hooks) {
+        for (const auto& [name, list] : {std::pair{"prestart", &hooks.prestart},
+                                         std::pair{"createRuntime", &hooks.create_runtime},
+                                         std::pair{"createContainer", &hooks.create_container},
+                                         std::pair{"startContainer", &hooks.start_container}}) {
+            if (hook.name == name) list->push_back({hook.path, hook.args, hook.env, hook.timeout});
+        }
+    }
+    return hooks;
 }
 
 std::vector<oci::LinuxNamespace> build_namespaces(const SpecInputs& in) {
@@ -314,6 +315,24 @@ Result<void> add_devices(const api::Resources& host, const oci::CdiEdits& edits,
 
 }  // namespace
 
+oci::Mount build_user_mount(const MountRecord& mount, const ImageLayers& layers,
+                            std::uint32_t id_base) {
+    if (mount.type == "image") return image_mount(mount, layers);
+    oci::Mount out = make_mount(mount.target, mount.type == "tmpfs" ? "tmpfs" : "bind",
+                                mount.type == "tmpfs" ? "tmpfs" : mount.source, mount.options);
+    if (mount.squash_uid != 0) {
+        // Exactly the rights of the user who asked for the bind: their id is the container's root,
+        // and no other id of the host is mapped.
+        out.uid_mappings = {{.container_id = mount.squash_uid, .host_id = id_base, .size = 1}};
+        out.gid_mappings = {{.container_id = mount.squash_gid, .host_id = id_base, .size = 1}};
+    }
+    for (const IdRange& range : mount.uids)
+        out.uid_mappings.push_back({range.files, id_base + range.inside, range.size});
+    for (const IdRange& range : mount.gids)
+        out.gid_mappings.push_back({range.files, id_base + range.inside, range.size});
+    return out;
+}
+
 Result<oci::Spec> build_spec(const SpecInputs& in) {
     const api::HostConfig& host = in.record.host_config;
     const security::Profile& profile = security::profile(in.rights.level);
@@ -347,6 +366,7 @@ Result<oci::Spec> build_spec(const SpecInputs& in) {
         linux.readonly_paths = host.readonly_paths.value_or(profile.readonly_paths);
     }
     spec.linux = std::move(linux);
+    if (!in.devices.hooks.empty()) spec.hooks = hooks_of(in.devices);
     return spec;
 }
 

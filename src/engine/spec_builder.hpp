@@ -19,7 +19,8 @@ struct Rights {
     security::Level level = security::Level::Standard;
     std::vector<std::string> capabilities;
     bool no_new_privileges = true;
-    bool unmasked = false;         // systempaths=unconfined
+    bool unmasked = false;  // systempaths=unconfined
+    bool writable_cgroups = false;
     bool no_seccomp = false;       // seccomp=unconfined
     std::string apparmor_profile;  // empty: none
     std::string seccomp_profile;   // JSON in docker's format; empty: the level's own
@@ -46,6 +47,9 @@ struct SpecInputs {
     bool joins_ipc = false;         // of another container, with its /dev/shm
     std::uint64_t host_memory = 0;  // bytes
 };
+// A mount that its user asked for.
+oci::Mount build_user_mount(const MountRecord& mount, const ImageLayers& layers,
+                            std::uint32_t id_base);
 // linux.seccomp stays empty: the compiled filter goes to the shim beside the spec.
 Result<oci::Spec> build_spec(const SpecInputs& inputs);
 

@@ -9,6 +9,7 @@
 #include "base/hash.hpp"
 #include "base/log.hpp"
 #include "base/time.hpp"
+#include "engine/build_info.hpp"
 #include "engine/cdi.hpp"
 #include "engine/containers.hpp"
 #include "engine/events.hpp"
@@ -66,27 +67,21 @@ bool limits_swap(const sys::cgroup::Layout& cgroups) {
     });
 }
 
-// A proxy of the environment, as libcurl takes it, without its password.
-std::string proxy(std::initializer_list<const char*> names) {
-    for (const char* name : names) {
-        // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing sets the environment
-        const char* value = std::getenv(name);
-        if (value == nullptr) continue;
-        std::string url = value;
-        const std::size_t at = url.rfind('@');
-        if (at == std::string::npos) return url;
-        const std::size_t scheme = url.find("://");
-        const std::size_t user = scheme == std::string::npos ? 0 : scheme + 3;
-        return url.replace(user, at - user, "xxxxx:xxxxx");
-    }
-    return "";
+// The address of a proxy without its password.
+std::string shown(std::string url) {
+    const std::size_t at = url.rfind('@');
+    if (at == std::string::npos) return url;
+    const std::size_t scheme = url.find("://");
+    const std::size_t user = scheme == std::string::npos ? 0 : scheme + 3;
+    return url.replace(user, at - user, "xxxxx:xxxxx");
 }
 
 api::RegistryConfig registry_config(const registry::Config& config) {
     api::RegistryConfig out;
     out.insecure_registry_cidrs = {"::1/128", "127.0.0.0/8"};
     out.index_configs["docker.io"] = {
-        .name = "docker.io", .mirrors = {}, .secure = true, .official = true};
+        .name = "docker.io", .mirrors = config.mirrors, .secure = true, .official = true};
+    out.mirrors = config.mirrors;
     for (const std::string& name : config.insecure_registries) {
         if (name.find('/') != std::string::npos) {
             out.insecure_registry_cidrs.push_back(name);
@@ -130,6 +125,8 @@ api::Version System::version() const {
     version.os = "linux";
     version.arch = go_arch(names);
     version.kernel_version = names.release;
+    version.git_commit = kGitCommit;
+    version.build_time = kCommitTime;
     api::ComponentVersion engine;
     engine.name = "Engine";
     engine.version = COFFER_VERSION;
@@ -138,6 +135,8 @@ api::Version System::version() const {
                       {"Os", "linux"},
                       {"Arch", version.arch},
                       {"KernelVersion", version.kernel_version},
+                      {"GitCommit", version.git_commit},
+                      {"BuildTime", version.build_time},
                       {"Experimental", "false"}};
     version.components.push_back(std::move(engine));
     return version;
@@ -183,10 +182,11 @@ Result<api::Info> System::info() const {
     info.os_type = "linux";
     info.architecture = names.machine;
     info.index_server_address = "https://index.docker.io/v1/";
-    info.registry_config = registry_config(core_->images.registries());
-    info.http_proxy = proxy({"http_proxy"});
-    info.https_proxy = proxy({"https_proxy", "HTTPS_PROXY"});
-    info.no_proxy = proxy({"no_proxy", "NO_PROXY"});
+    info.registry_config = registry_config(core_->images.registries().config());
+    const registry::Proxies& proxies = core_->images.registries().config().proxies;
+    info.http_proxy = shown(proxies.http);
+    info.https_proxy = shown(proxies.https);
+    info.no_proxy = proxies.none;
     info.n_cpu = ::sysconf(_SC_NPROCESSORS_ONLN);
     info.mem_total = static_cast<std::int64_t>(sys::total_memory());
     info.docker_root_dir = core_->store.paths().root();
@@ -213,18 +213,14 @@ Result<api::Info> System::info() const {
 Result<api::DiskUsage> System::disk_usage(const DiskUsageKinds& kinds) const {
     api::DiskUsage usage;
     if (kinds.images || kinds.containers) {
-        usage.containers = TRY(
-            containers_->list({.all = true, .size = kinds.containers, .limit = 0, .filters = {}}));
+        usage.containers =
+            TRY(containers_->list({.all = true,
+                                   .size = kinds.containers ? SizeOf::Whole : SizeOf::Nothing,
+                                   .limit = 0,
+                                   .filters = {}}));
     }
     if (kinds.images) {
-        // All that images take: their layers, unpacked and as they were distributed, and their
-        // documents.
-        std::uint64_t bytes = 0;
-        for (const store::Layer& layer : TRY(core_->store.layers().list())) bytes += layer.size;
-        for (const std::string& blob : TRY(core_->store.content().list())) {
-            if (const auto size = core_->store.content().size(blob)) bytes += *size;
-        }
-        usage.layers_size = static_cast<std::int64_t>(bytes);
+        usage.layers_size = static_cast<std::int64_t>(TRY(core_->store.image_usage()));
         usage.images = TRY(core_->images.list({.all = false, .shared_size = true, .filters = {}}));
         for (api::ImageSummary& image : *usage.images) {
             image.containers =
@@ -241,8 +237,8 @@ Result<api::DiskUsage> System::disk_usage(const DiskUsageKinds& kinds) const {
 // The disk first: what is told of a container that is just being removed would be wrong.
 Result<api::SystemCheck> System::check(bool deep, bool repair) const {
     std::vector<std::string> known;
-    for (const auto& container :
-         TRY(containers_->list({.all = true, .size = false, .limit = 0, .filters = {}}))) {
+    for (const auto& container : TRY(containers_->list(
+             {.all = true, .size = SizeOf::Nothing, .limit = 0, .filters = {}}))) {
         known.push_back(container.id);
     }
     api::SystemCheck check;
@@ -250,6 +246,10 @@ Result<api::SystemCheck> System::check(bool deep, bool repair) const {
          TRY(core_->store.check(known, {.deep = deep, .repair = repair}))) {
         check.findings.push_back({std::move(finding.kind), std::move(finding.object),
                                   std::move(finding.problem), finding.repaired});
+    }
+    for (std::string& path : TRY(core_->images.stray_mounts(repair))) {
+        check.findings.push_back(
+            {"mount", std::move(path), "an image that is not here is mounted", repair});
     }
     for (std::string& id : TRY(containers_->find_strays(repair))) {
         check.findings.push_back({"run", std::move(id),

@@ -4,8 +4,6 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +12,7 @@
 
 #include "archive/copy.hpp"
 #include "archive/layer.hpp"
+#include "files/layer_stack.hpp"
 #include "files/serve.hpp"
 #include "sys/file.hpp"
 
@@ -22,69 +21,6 @@ namespace coffer::files {
 namespace {
 
 using sys::Fd;
-
-bool is_opaque(int folder) {
-    char mark = 0;
-    return ::fgetxattr(folder, archive::kOverlayOpaque, &mark, 1) == 1 && mark == 'y';
-}
-
-Result<Fd> open_folder(int dir, const std::string& name) {
-    return sys::open_at(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK);
-}
-
-// The same folder in each of the lower layers that show it, top first.
-using Lowers = std::vector<Fd>;
-
-// What the lower layers show at a name.
-struct Below {
-    bool there = false;
-    struct stat status {};
-    Lowers folders;  // when it is a folder
-};
-
-Result<Below> look_below(const Lowers& lowers, const std::string& name) {
-    Below below;
-    for (const Fd& lower : lowers) {
-        struct stat status {};
-        if (::fstatat(lower.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
-            if (errno == ENOENT) continue;
-            return fail_errno("stat '{}'", name);
-        }
-        if (archive::is_whiteout(status)) break;
-        if (below.there && !S_ISDIR(status.st_mode)) break;
-        if (!below.there) below.status = status;
-        below.there = true;
-        if (!S_ISDIR(status.st_mode)) break;
-        below.folders.push_back(TRY(open_folder(lower.get(), name)));
-        if (is_opaque(below.folders.back().get())) break;
-    }
-    return below;
-}
-
-// The names that the lower layers show in a folder.
-Result<std::set<std::string>> names_below(const Lowers& lowers) {
-    std::set<std::string> names;
-    std::set<std::string> hidden;
-    for (const Fd& lower : lowers) {
-        for (const std::string& name : TRY(sys::list_dir(lower.get()))) {
-            struct stat status {};
-            if (hidden.contains(name) || names.contains(name)) continue;
-            if (::fstatat(lower.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
-                return fail_errno("stat '{}'", name);
-            }
-            (archive::is_whiteout(status) ? hidden : names).insert(name);
-        }
-    }
-    return names;
-}
-
-bool same_times(const struct stat& a, const struct stat& b) {
-    return a.st_mtim.tv_sec == b.st_mtim.tv_sec && a.st_mtim.tv_nsec == b.st_mtim.tv_nsec;
-}
-
-bool same_rights(const struct stat& a, const struct stat& b) {
-    return a.st_mode == b.st_mode && a.st_uid == b.st_uid && a.st_gid == b.st_gid;
-}
 
 // One change, as it is found: `dir` holds `name` in the writable layer unless it is deleted.
 struct Item {
@@ -124,7 +60,7 @@ class Comparison {
         return take_(item);
     }
 
-    Result<void> compare_children(int upper, const Lowers& lowers, const std::string& path) {
+    Result<void> compare_children(int upper, const LayerStack& lowers, const std::string& path) {
         std::vector<std::string> names = TRY(sys::list_dir(upper));
         std::sort(names.begin(), names.end());
         for (const std::string& name : names) {
@@ -133,14 +69,14 @@ class Comparison {
         return {};
     }
 
-    Result<void> compare(int upper, const Lowers& lowers, const std::string& path,
+    Result<void> compare(int upper, const LayerStack& lowers, const std::string& path,
                          const std::string& name) {
         struct stat status {};
         if (::fstatat(upper, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
             if (errno == ENOENT) return {};  // gone since the folder was read
             return fail_errno("stat");
         }
-        const Below below = TRY(look_below(lowers, name));
+        const Shown below = TRY(look_up(lowers, name));
         if (archive::is_whiteout(status)) {
             if (!below.there) return {};
             return tell({{ChangeKind::Deleted, path}, upper, name, false});
@@ -153,7 +89,7 @@ class Comparison {
         return tell(item);
     }
 
-    Result<void> compare_folder(Item item, const struct stat& status, const Below& below) {
+    Result<void> compare_folder(Item item, const struct stat& status, const Shown& below) {
         const Fd folder = TRY(open_folder(item.dir, item.name));
         const std::string path = item.change.path;
         const bool was_folder = below.there && S_ISDIR(below.status.st_mode);
@@ -169,7 +105,7 @@ class Comparison {
         pending_.push_back({item, changed});
         auto compared = [&]() -> Result<void> {
             if (opaque) TRY(tell_hidden(folder.get(), below.folders, path));
-            static const Lowers kNone;
+            static const LayerStack kNone;
             return compare_children(folder.get(), opaque ? kNone : below.folders, path);
         }();
         pending_.pop_back();
@@ -177,8 +113,8 @@ class Comparison {
     }
 
     // What was in a folder that has been removed and made anew.
-    Result<void> tell_hidden(int upper, const Lowers& lowers, const std::string& path) {
-        for (const std::string& name : TRY(names_below(lowers))) {
+    Result<void> tell_hidden(int upper, const LayerStack& lowers, const std::string& path) {
+        for (const std::string& name : TRY(names_in(lowers))) {
             struct stat status {};
             if (::fstatat(upper, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) continue;
             TRY(tell({{ChangeKind::Deleted, path + "/" + name}, -1, name, false}));

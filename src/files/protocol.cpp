@@ -13,6 +13,7 @@ void describe(json::Fields& f, const Request& s) {
     f("place", s.place);
     f("lowerDirs", s.lower_dirs, json::kOmitEmpty);
     f("upperDir", s.upper_dir, json::kOmitEmpty);
+    f("baseDirs", s.base_dirs, json::kOmitEmpty);
     f("spec", s.spec, json::kOmitEmpty);
     f("path", s.path, json::kOmitEmpty);
     f("keepKinds", s.keep_kinds, json::kOmitEmpty);
@@ -42,7 +43,7 @@ std::string encode(const Request& request) {
 
 Result<Request> decode_request(std::string_view text) {
     Request request = TRY(json::decode<Request>(text));
-    if (request.verb > Verb::Layer || request.place > Place::Layers) {
+    if (request.verb > Verb::Copy || request.place > Place::Folder) {
         return fail(Code::InvalidArgument, "unknown verb {} or place {}",
                     static_cast<int>(request.verb), static_cast<int>(request.place));
     }

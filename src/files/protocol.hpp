@@ -14,6 +14,8 @@
 //   tree             tar of the whole place
 //   changes          "<kind> <path>" of each change, each ended by NUL
 //   layer            tar of the changes, as a layer of an image
+//   compare          changes of an image in regard to another one, as of "changes"
+//   copy                                                         (then it is copied)
 
 #include <cstdint>
 #include <optional>
@@ -24,7 +26,7 @@
 
 namespace coffer::files {
 
-enum class Verb : std::uint8_t { Stat, Read, Write, Tree, Changes, Layer };
+enum class Verb : std::uint8_t { Stat, Read, Write, Tree, Changes, Layer, Compare, Copy };
 
 // Where the files are.
 enum class Place : std::uint8_t {
@@ -32,13 +34,17 @@ enum class Place : std::uint8_t {
     Assembled,  // the file system that a container would have if it ran, with its mounts
     Image,      // its own files alone, without mounts, to be read
     Layers,     // its writable layer, beside those under it, to be read
+    Images,     // the layers of two images, to be read
+    Folder,     // a folder of the host alone: a volume
 };
 
 struct Request {
     Verb verb = Verb::Stat;
     Place place = Place::Running;
-    std::vector<std::string> lower_dirs;  // top first
+    std::vector<std::string> lower_dirs;  // top first; of Folder: that one
     std::string upper_dir;                // holds diff/ and work/
+    std::vector<std::string> base_dirs;   // of Images: the other's layers, top first;
+                                          // of copy: the folder that it all goes to
     std::string spec;                     // of Assembled: OCI, as JSON; root and mounts count
 
     std::string path;                  // of stat, read and write; absolute or from the root on

@@ -7,6 +7,7 @@
 #include "archive/compress.hpp"
 #include "archive/copy.hpp"
 #include "files/resolve.hpp"
+#include "runtime/copy_up.hpp"
 #include "runtime/mount_plan.hpp"
 #include "runtime/user.hpp"
 #include "sys/file.hpp"
@@ -48,13 +49,7 @@ Result<void> read_all(const View& view) {
 // Docker's words, by which of the file systems it is.
 Result<void> check_writable(const View& view, const sys::Fd& folder) {
     if (!TRY(sys::mount::info(folder.get())).read_only) return {};
-    struct statx root {};
-    struct statx target {};
-    if (::statx(view.root.get(), "", AT_EMPTY_PATH, STATX_MNT_ID, &root) != 0 ||
-        ::statx(folder.get(), "", AT_EMPTY_PATH, STATX_MNT_ID, &target) != 0) {
-        return fail_errno("stat");
-    }
-    if (root.stx_mnt_id == target.stx_mnt_id) {
+    if (TRY(sys::mount::same_mount(view.root.get(), folder.get()))) {
         return fail(Code::Forbidden, "container rootfs is marked read-only");
     }
     return fail(Code::Forbidden, "mounted volume is marked read-only");
@@ -117,6 +112,14 @@ Result<void> serve(const Request& request, const View& view) {
         case Verb::Layer:
             TRY(begin());
             return write_layer(request, view);
+        case Verb::Compare:
+            TRY(begin());
+            return write_comparison(view);
+        case Verb::Copy:
+            if (view.bases.size() != 1) return fail(Code::InvalidArgument, "nowhere to copy to");
+            TRY(begin());
+            return runtime::copy_up(view.root.get(), view.bases[0].get(),
+                                    runtime::FolderStatus::Copied);
     }
     return fail(Code::Internal, "no verb");
 }

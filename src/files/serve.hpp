@@ -14,5 +14,7 @@ Result<void> send(const Answer& answer);
 // changes.cpp: what the writable layer changes in those below it.
 Result<void> write_changes(const Request& request, const View& view);
 Result<void> write_layer(const Request& request, const View& view);
+// compare.cpp: what an image has otherwise than another one.
+Result<void> write_comparison(const View& view);
 
 }  // namespace coffer::files

@@ -8,6 +8,7 @@
 //   Image      the same with the writable layer as the topmost of the read-only ones
 //   Layers     stays with the host's ids, since only the host's root may see how overlayfs marks
 //              folders: it keeps that right alone, and of files only the layers, to be read
+//   Images     the same with the layers of two images
 //
 // In each it is then locked up (archive/jail.hpp): it runs no code and opens no file but those of
 // the container, by descriptor, and has no more rights than the container's root. A race with a
@@ -22,7 +23,8 @@ namespace coffer::files {
 
 struct View {
     sys::Fd root;                 // the folder that all names start at
-    std::vector<sys::Fd> lowers;  // of Layers, top first; root is the writable one
+    std::vector<sys::Fd> lowers;  // of Layers, top first; root is the writable one. Of Images: its
+    std::vector<sys::Fd> bases;   // and the other's. Of Folder: where to copy it
 };
 
 constexpr int kControl = 3;

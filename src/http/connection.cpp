@@ -57,13 +57,18 @@ Result<void> set_target(Request& request) {
 
 class ChunkedWriter final : public StreamWriter {
   public:
-    ChunkedWriter(Channel& channel, const Cancel& stop, std::string head, bool chunked)
-        : channel_(channel), stop_(stop), head_(std::move(head)), chunked_(chunked) {}
+    ChunkedWriter(Channel& channel, const Cancel& stop, std::string head, bool chunked,
+                  Channel::Limit stall)
+        : channel_(channel),
+          stop_(stop),
+          head_(std::move(head)),
+          chunked_(chunked),
+          stall_(stall) {}
 
     Result<void> begin() override {
         if (begun_) return {};
         begun_ = true;
-        return channel_.write(head_);
+        return channel_.write(head_, stall_);
     }
 
     Result<void> write(std::string_view bytes) override {
@@ -72,7 +77,7 @@ class ChunkedWriter final : public StreamWriter {
         const std::array<std::string_view, 4> parts{begun_ ? "" : std::string_view(head_), size,
                                                     bytes, chunked_ ? "\r\n" : ""};
         begun_ = true;
-        return channel_.write(parts);
+        return channel_.write(parts, stall_);
     }
 
     bool closed() override { return stop_.cancelled() || peer_has_gone(channel_.fd()); }
@@ -89,7 +94,7 @@ class ChunkedWriter final : public StreamWriter {
     bool begun() const { return begun_; }
     Result<void> finish() {
         TRY(begin());
-        return chunked_ ? channel_.write("0\r\n\r\n") : Result<void>();
+        return chunked_ ? channel_.write("0\r\n\r\n", stall_) : Result<void>();
     }
 
   private:
@@ -97,6 +102,7 @@ class ChunkedWriter final : public StreamWriter {
     const Cancel& stop_;
     std::string head_;
     bool chunked_;
+    Channel::Limit stall_;
     bool begun_ = false;
 };
 
@@ -130,9 +136,11 @@ Connection::Next Connection::serve_one() {
 
     std::function<Result<void>()> go_on;
     if (head->headers.has_token("Expect", "100-continue")) {
-        go_on = [this] { return channel_.write("HTTP/1.1 100 Continue\r\n\r\n"); };
+        go_on = [this] {
+            return channel_.write("HTTP/1.1 100 Continue\r\n\r\n", context_.options.stall_limit);
+        };
     }
-    FramedBody body(input_, *framing, std::move(go_on));
+    FramedBody body(input_, *framing, std::move(go_on), context_.options.stall_limit);
     std::unique_ptr<HangupWatcher::Watch> watch;
     Request request;
     request.method = parse_method(head->method);
@@ -186,22 +194,25 @@ Connection::Next Connection::send_buffered(const Request& request, Reply& reply,
     if (reply.status != 204 && reply.status != 304 && !reply.stream_function) {
         reply.headers.set("Content-Length", format("{}", reply.body.size()));
     }
+    if (reply.length) reply.headers.set("Content-Length", format("{}", *reply.length));
     if (!keep) reply.headers.set("Connection", "close");
     const std::string head = write_response_head(reply.status, reason(reply.status), reply.headers);
     const bool bare = request.method == Method::Head || reply.status == 204 || reply.status == 304;
     const std::array<std::string_view, 2> parts{head, bare ? "" : std::string_view(reply.body)};
-    return channel_.write(parts) && keep ? Next::Request : Next::Close;
+    return channel_.write(parts, context_.options.stall_limit) && keep ? Next::Request
+                                                                       : Next::Close;
 }
 
 Connection::Next Connection::send_stream(const Request& request, Reply& reply, bool keep) {
-    const bool chunked = request.minor_version == 1;
-    keep = keep && chunked;
+    const bool chunked = request.minor_version == 1 && !reply.length;
+    keep = keep && (chunked || reply.length);
     reply.headers.set("Date", http_date());
     if (chunked) reply.headers.set("Transfer-Encoding", "chunked");
+    if (reply.length) reply.headers.set("Content-Length", format("{}", *reply.length));
     if (!keep) reply.headers.set("Connection", "close");
     ChunkedWriter writer(channel_, context_.stop,
                          write_response_head(reply.status, reason(reply.status), reply.headers),
-                         chunked);
+                         chunked, context_.options.stall_limit);
     Result<void> result;
     try {
         result = reply.stream_function(writer);

@@ -5,6 +5,12 @@
 
 namespace coffer::http {
 
+namespace {
+
+constexpr char kTlsHandshake = 0x16;  // type of the first record (RFC 8446, 5.1)
+
+}  // namespace
+
 Input::Input(Channel& channel)
     : channel_(&channel), buffer_(std::make_unique_for_overwrite<char[]>(kMaxHead)) {}
 
@@ -33,6 +39,9 @@ Result<std::string> Input::read_head(Channel::Limit idle, Channel::Limit whole) 
             consume(2);
             searched = 0;
         }
+        // Who tries TLS first waits for a refusal before it goes on without.
+        if (!buffered().empty() && buffered().front() == kTlsHandshake)
+            return fail(Code::InvalidArgument, "TLS on a plain connection");
         if (const auto end = find_head_end(buffered(), searched)) {
             std::string head(buffered().substr(0, *end));
             consume(*end);
@@ -91,7 +100,7 @@ Result<std::size_t> FramedBody::read_plain(char* to, std::size_t size) {
         std::memcpy(to, input_->buffered().data(), n);
         input_->consume(n);
     } else {
-        n = TRY(input_->channel().read(to, size, {}));
+        n = TRY(input_->channel().read(to, size, stall_));
     }
     if (counted) {
         if (n == 0) return fail(Code::Cancelled, "the peer hung up in the middle of the body");
@@ -109,7 +118,7 @@ Result<std::size_t> FramedBody::read_chunked(char* to, std::size_t size) {
         if (step.data.empty()) {
             input_->consume(step.consumed);
             if (chunks_.done()) return std::size_t{0};
-            if (step.consumed == 0 && TRY(input_->fill({})) == 0) {
+            if (step.consumed == 0 && TRY(input_->fill(stall_)) == 0) {
                 return fail(Code::Cancelled, "the peer hung up in the middle of the body");
             }
             continue;

@@ -35,8 +35,9 @@ class Input {
 class FramedBody final : public BodyReader {
   public:
     // `before_read` (may be empty) runs once, before the first byte is waited for.
-    FramedBody(Input& input, Framing framing, std::function<Result<void>()> before_read)
-        : input_(&input), framing_(framing), before_read_(std::move(before_read)) {}
+    FramedBody(Input& input, Framing framing, std::function<Result<void>()> before_read,
+               Channel::Limit stall = {})
+        : input_(&input), framing_(framing), before_read_(std::move(before_read)), stall_(stall) {}
 
     Result<std::size_t> read(char* to, std::size_t size) override;
     bool at_end() const override;
@@ -50,7 +51,8 @@ class FramedBody final : public BodyReader {
     Framing framing_;
     ChunkDecoder chunks_;
     std::function<Result<void>()> before_read_;
-    bool ended_ = false;  // UntilClose: the peer's end was seen
+    Channel::Limit stall_;  // for one read
+    bool ended_ = false;    // UntilClose: the peer's end was seen
 };
 
 }  // namespace coffer::http

@@ -152,9 +152,10 @@ struct Reply {
 
     int status = 200;
     Headers headers;
-    std::string body;          // buffered replies
-    Stream stream_function;    // set: chunked, runs on the connection's thread
-    Upgrade upgrade_function;  // set: hijack; runs on the connection's thread
+    std::string body;                     // buffered replies
+    Stream stream_function;               // set: chunked, runs on the connection's thread
+    std::optional<std::uint64_t> length;  // of what the stream writes: then it is not chunked
+    Upgrade upgrade_function;             // set: hijack; runs on the connection's thread
 
     static Reply empty(int status);
     static Reply text(int status, std::string body);  // text/plain; charset=utf-8

@@ -26,7 +26,9 @@ struct ServerOptions {
     std::size_t max_connections = 512;                                // above: 503
     std::chrono::milliseconds head_limit = std::chrono::seconds(30);  // head of a begun request
     std::chrono::milliseconds idle_limit = std::chrono::minutes(10);  // between requests
-    std::chrono::milliseconds end_limit = std::chrono::seconds(10);   // of requests, at the stop
+    // Of a body, in either direction, without a byte; absent: a peer may take its time.
+    std::optional<std::chrono::milliseconds> stall_limit = {};
+    std::chrono::milliseconds end_limit = std::chrono::seconds(10);  // of requests, at the stop
 };
 
 class Server {

@@ -36,7 +36,8 @@ void append_utf8(std::string& out, std::uint32_t point) {
 // Recursive descent; recursion is bounded by the depth limit.
 class Parser {
   public:
-    Parser(std::string_view text, std::size_t depth) : text_(text), depth_left_(depth) {}
+    Parser(std::string_view text, const ParseLimits& limits)
+        : text_(text), depth_left_(limits.depth), repeated_(limits.repeated) {}
 
     Result<Value> document() {
         Value value = TRY(any());
@@ -233,7 +234,10 @@ class Parser {
             } while (take(','));
             if (!take('}')) return error("expected ',' or '}'");
         }
+        const std::size_t members = out.size();
         keep_last_of_each_key(out);
+        if (repeated_ == RepeatedKeys::Refused && out.size() != members)
+            return error("an object with the same member twice");
         ++depth_left_;
         return Value(std::move(out));
     }
@@ -265,6 +269,7 @@ class Parser {
     std::string_view text_;
     std::size_t at_ = 0;
     std::size_t depth_left_;
+    RepeatedKeys repeated_;
 };
 
 }  // namespace
@@ -274,7 +279,7 @@ Result<Value> parse(std::string_view text, const ParseLimits& limits) {
         return fail(Code::InvalidArgument, "invalid JSON: document larger than {} bytes",
                     limits.bytes);
     if (!is_utf8(text)) return fail(Code::InvalidArgument, "invalid JSON: not valid UTF-8");
-    return Parser(text, limits.depth).document();
+    return Parser(text, limits).document();
 }
 
 }  // namespace coffer::json

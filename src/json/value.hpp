@@ -99,11 +99,13 @@ struct Member {
     bool operator==(const Member& other) const;
 };
 
+enum class RepeatedKeys : std::uint8_t { LastStays, Refused };
 struct ParseLimits {
     std::size_t depth = 256;
     std::size_t bytes = std::size_t{256} << 20;
+    RepeatedKeys repeated = RepeatedKeys::LastStays;
 };
-// Exactly one document in valid UTF-8. Of a repeated key the last value stays.
+// Exactly one document in valid UTF-8.
 Result<Value> parse(std::string_view text, const ParseLimits& limits = {});
 
 enum class Escape : std::uint8_t {

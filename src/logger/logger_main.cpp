@@ -150,7 +150,9 @@ Result<void> send() {
     } else {
         tell("ready", {});
     }
-    return deliver_all(*driver);
+    auto delivered = deliver_all(*driver);
+    driver->receiver.finish();
+    return delivered;
 }
 
 }  // namespace

@@ -1,12 +1,15 @@
 #include "logger/receiver.hpp"
 
+#include <linux/sockios.h>
 #include <netdb.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include <array>
 #include <cstring>
+#include <thread>
 
 namespace coffer::logger {
 
@@ -14,6 +17,7 @@ namespace {
 
 constexpr auto kConnectLimit = std::chrono::seconds(10);
 constexpr auto kSendLimit = std::chrono::seconds(10);  // for the receiver to take anything
+constexpr auto kLookAgain = std::chrono::milliseconds(10);
 constexpr const char* kSyslogSockets[] = {"/dev/log", "/var/run/syslog", "/var/run/log"};
 
 Result<void> wait_for(int fd, short events, std::chrono::milliseconds limit) {
@@ -136,6 +140,19 @@ Result<void> Receiver::send_all(std::string_view bytes) {
         }
         TRY_CONTEXT(wait_for(socket_.get(), POLLOUT, kSendLimit), "{}: write", address_.dial());
     }
+}
+
+// close() throws away what was not sent yet if anything was not read, such as a ticket of TLS.
+void Receiver::finish() {
+    const int fd = channel_ != nullptr ? channel_->fd() : socket_.get();
+    const auto deadline = std::chrono::steady_clock::now() + kSendLimit;
+    while (fd >= 0 && !is_datagram() && std::chrono::steady_clock::now() < deadline) {
+        ignore(receive(std::chrono::milliseconds(0)), "there need not be any");
+        int unsent = 0;
+        if (::ioctl(fd, SIOCOUTQ, &unsent) != 0 || unsent == 0) break;
+        std::this_thread::sleep_for(kLookAgain);
+    }
+    close();
 }
 
 Result<std::string> Receiver::receive(std::chrono::milliseconds limit) {

@@ -23,6 +23,8 @@ class Receiver {
     // Bytes of an answer; an error when none come within `limit`.
     Result<std::string> receive(std::chrono::milliseconds limit);
     bool is_datagram() const { return address_.is_datagram(); }
+    // Closes once the peer has everything, or after a while.
+    void finish();
     void close();
 
   private:

@@ -9,23 +9,34 @@
 
 #include "base/result.hpp"
 #include "network/ipam.hpp"
+#include "network/rate.hpp"
 
 namespace coffer::network::bridge {
 
-// What the host routes to already; `except` is an interface that does not count.
-Result<std::vector<Prefix>> used_prefixes(const std::string& except);
-// The address of an interface, nullopt without the interface or the address.
-Result<std::optional<Interface>> address_of(const std::string& name);
+// What the host has an address in or a route to, and by which interface. The default route and
+// link-local prefixes are nobody's.
+struct UsedPrefix {
+    Prefix prefix;
+    int interface = 0;  // its index; 0: none
+    bool behind_router = false;
+};
+// `except` is an interface that does not count.
+Result<std::vector<UsedPrefix>> used_prefixes(const std::string& except);
+// "eth0"
+std::string interface_name(int index);
+// The addresses of an interface, the link-local ones of IPv6 excepted; none without the interface.
+Result<std::vector<Interface>> addresses_of(const std::string& name);
 Result<bool> exists(const std::string& name);
 // Of the interface with the default route, at most 1500.
 Result<unsigned> default_mtu();
 
 struct BridgeOptions {
     std::string name;
-    Interface address;
+    std::vector<Interface> addresses;
     unsigned mtu = 0;
 };
-// Creates or repairs it: address, up, sysctls. Other addresses in it are removed.
+// Creates or repairs it: addresses, up, sysctls. Others that it has are removed, and without one of
+// IPv6 it has no IPv6 at all.
 Result<void> ensure(const BridgeOptions& options);
 // A bridge, or one end of a veth pair and with it the other. Absent is success. Waits for the
 // kernel: about 20 ms for a pair, 60 ms for a bridge.
@@ -33,24 +44,27 @@ Result<void> remove_interface(const std::string& name);
 // True for what the kernel takes as an interface name.
 bool is_interface_name(std::string_view name);
 
-// Forwarding between interfaces; container networks need it.
-Result<void> enable_forwarding();
+// Forwarding between interfaces; container networks need it. A host that routes listens to no
+// router any more: an interface of it that did goes on (accept_ra 2).
+Result<void> enable_forwarding(Family family);
 
 struct Wiring {
     std::string bridge;
     std::string host_ifname;
     std::string ifname;  // in the container
     std::string mac;
-    Interface address;
-    std::optional<Address> gateway;  // of the default route
+    std::vector<Interface> addresses;  // none of IPv6: it has no IPv6 at all
+    std::vector<Address> gateways;     // of the default routes
     unsigned mtu = 0;
+    RateLimit rate;
     bool isolated = false;  // from other isolated ports of the bridge
     int netns_fd = -1;
 };
 Result<void> wire(const Wiring& wiring);
 
-// Replaces the default route in a network namespace; nullopt takes it away.
-Result<void> set_default_route(int netns_fd, std::optional<Address> gateway);
+// Replaces the default routes in a network namespace; those of a family that is not among the
+// gateways are taken away.
+Result<void> set_default_routes(int netns_fd, const std::vector<Address>& gateways);
 
 // Keeps a port that exists apart from other isolated ports of its bridge.
 Result<void> isolate(const std::string& host_ifname);

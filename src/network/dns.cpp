@@ -1,5 +1,7 @@
 #include "network/dns.hpp"
 
+#include <algorithm>
+
 namespace coffer::network::dns {
 namespace {
 
@@ -8,7 +10,10 @@ constexpr std::size_t kMaxName = 255;
 constexpr std::size_t kMaxLabel = 63;
 constexpr std::uint16_t kInternet = 1;
 constexpr std::uint32_t kTimeToLive = 600;
+constexpr std::uint32_t kMostKept = 3600;   // seconds
+constexpr std::uint32_t kMostKeptNo = 300;  // of an answer that says no
 constexpr unsigned kResponse = 0x8000;
+constexpr unsigned kTruncated = 0x0200;
 constexpr unsigned kOpcode = 0x7800;
 constexpr unsigned kRecursionDesired = 0x0100;
 constexpr unsigned kRecursionAvailable = 0x0080;
@@ -28,6 +33,10 @@ void put16(std::string& out, unsigned value) {
 void put32(std::string& out, std::uint32_t value) {
     put16(out, value >> 16U);
     put16(out, value & 0xFFFFU);
+}
+
+std::uint32_t get32(std::string_view bytes, std::size_t at) {
+    return static_cast<std::uint32_t>(get16(bytes, at)) << 16U | get16(bytes, at + 2);
 }
 
 bool is_plain(char c) {
@@ -51,6 +60,18 @@ bool read_name(std::string_view message, std::size_t& at, std::string& name) {
     }
     name = plain ? to_lower(name) : std::string();
     return true;
+}
+
+// Behind a name that may end in a pointer; false when it is malformed.
+bool skip_name(std::string_view message, std::size_t& at) {
+    while (at < message.size()) {
+        const std::size_t length = static_cast<unsigned char>(message[at++]);
+        if (length == 0) return true;
+        if (length >= 0xC0U) return ++at <= message.size();
+        if (length > kMaxLabel) return false;
+        at += length;
+    }
+    return false;
 }
 
 // Header and question, with room for the records that follow.
@@ -99,15 +120,19 @@ std::string error_answer(std::string_view message, const Query& query, Rcode cod
 
 std::string address_answer(std::string_view message, const Query& query,
                            const std::vector<Address>& addresses) {
-    // What fits the smallest datagram that every client takes.
-    constexpr std::size_t kMost = 12;
-    const std::size_t count = std::min(addresses.size(), kMost);
-    std::string out = begin_answer(message, query, Rcode::NoError, count);
-    for (std::size_t i = 0; i < count; ++i) {
-        begin_record(out, kA, 4);
-        put32(out, addresses[i].value);
+    constexpr std::size_t kSmallest = 512;
+    std::string records;
+    std::size_t count = 0;
+    for (const Address& address : addresses) {
+        std::string record;
+        const std::string bytes = address.bytes();
+        begin_record(record, type_of(address), bytes.size());
+        record += bytes;
+        if (query.size + records.size() + record.size() > kSmallest) break;
+        records += record;
+        ++count;
     }
-    return out;
+    return begin_answer(message, query, Rcode::NoError, count) + records;
 }
 
 std::string pointer_answer(std::string_view message, const Query& query, std::string_view name) {
@@ -145,12 +170,76 @@ void set_id(std::string& message, std::uint16_t id) {
     message[1] = static_cast<char>(id & 0xFFU);
 }
 
+std::optional<std::vector<Record>> read_records(std::string_view message) {
+    if (message.size() < kHeader) return std::nullopt;
+    std::size_t at = kHeader;
+    for (unsigned i = get16(message, 4); i > 0; --i) {
+        if (!skip_name(message, at)) return std::nullopt;
+        at += 4;
+    }
+    const std::size_t answers = get16(message, 6);
+    const std::size_t count = answers + get16(message, 8) + get16(message, 10);
+    std::vector<Record> records;
+    while (records.size() < count) {
+        constexpr std::size_t kFixed = 10;
+        if (!skip_name(message, at) || message.size() - at < kFixed) return std::nullopt;
+        const std::size_t size = get16(message, at + 8);
+        if (message.size() - at - kFixed < size) return std::nullopt;
+        records.push_back({get16(message, at), records.size() < answers, at + 4,
+                           get32(message, at + 4), message.substr(at + kFixed, size)});
+        at += kFixed + size;
+    }
+    return records;
+}
+
+std::uint32_t lifetime(std::string_view reply) {
+    const auto records = read_records(reply);
+    if (!records || (get16(reply, 2) & kTruncated) != 0) return 0;
+    const Rcode code = rcode_of(reply);
+    const bool answered = std::any_of(records->begin(), records->end(),
+                                      [](const Record& record) { return record.answers; });
+    const bool is_no = code == Rcode::NxDomain || (code == Rcode::NoError && !answered);
+    if (code != Rcode::NoError && !is_no) return 0;
+    std::uint32_t least = is_no ? kMostKeptNo : kMostKept;
+    bool says_how_long = !is_no;
+    for (const Record& record : *records) {
+        if (record.type == kOpt) continue;
+        least = std::min(least, record.ttl);
+        constexpr std::size_t kNumbers = 20;  // that end an SOA record: the last is for a no
+        if (record.type != kSoa || record.answers || record.data.size() < kNumbers) continue;
+        least = std::min(least, get32(record.data, record.data.size() - 4));
+        says_how_long = true;
+    }
+    return says_how_long ? least : 0;
+}
+
+void age(std::string& reply, std::uint32_t seconds) {
+    const auto records = read_records(reply);
+    if (!records) return;
+    for (const Record& record : *records) {
+        if (record.type == kOpt) continue;
+        const std::uint32_t left = record.ttl - std::min(record.ttl, seconds);
+        for (unsigned i = 0; i < 4; ++i)
+            reply[record.ttl_at + i] = static_cast<char>(left >> (24U - 8U * i) & 0xFFU);
+    }
+}
+
 std::optional<Address> parse_reverse(std::string_view name) {
-    constexpr std::string_view kSuffix = ".in-addr.arpa";
-    if (!name.ends_with(kSuffix)) return std::nullopt;
-    const auto parts = split(name.substr(0, name.size() - kSuffix.size()), '.');
-    if (parts.size() != 4) return std::nullopt;
-    return parse_address(format("{}.{}.{}.{}", parts[3], parts[2], parts[1], parts[0]));
+    constexpr std::string_view kV4 = ".in-addr.arpa";
+    constexpr std::string_view kV6 = ".ip6.arpa";
+    const bool is_v6 = name.ends_with(kV6);
+    if (!is_v6 && !name.ends_with(kV4)) return std::nullopt;
+    auto parts = split(name.substr(0, name.size() - (is_v6 ? kV6 : kV4).size()), '.');
+    std::reverse(parts.begin(), parts.end());
+    if (!is_v6) return parse_ipv4(join(parts, "."));
+    if (parts.size() != 32) return std::nullopt;
+    std::string text;
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        if (parts[i].size() != 1) return std::nullopt;
+        if (i != 0 && i % 4 == 0) text += ':';
+        text += parts[i];
+    }
+    return parse_ipv6(text);
 }
 
 }  // namespace coffer::network::dns

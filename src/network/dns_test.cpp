@@ -50,10 +50,14 @@ TEST(Dns, refuses_malformed_queries) {
 TEST(Dns, answers_with_addresses) {
     const std::string message = query_of("\x03web\0"s);
     const auto query = *parse_query(message);
-    EXPECT_EQ(address_answer(message, query, {{0x0A000002}}),
+    EXPECT_EQ(address_answer(message, query, {ipv4(0x0A000002)}),
               "\x12\x34\x81\x80\0\x01\0\x01\0\0\0\0\x03web\0\0\x01\0\x01"
               "\xC0\x0C\0\x01\0\x01\0\0\x02\x58\0\x04\x0A\0\0\x02"s);
     EXPECT_THAT(address_answer(message, query, {}), StartsWith("\x12\x34\x81\x80\0\x01\0\0"s));
+    EXPECT_EQ(address_answer(message, query, {*parse_address("fd00::2")}),
+              "\x12\x34\x81\x80\0\x01\0\x01\0\0\0\0\x03web\0\0\x01\0\x01"
+              "\xC0\x0C\0\x1C\0\x01\0\0\x02\x58\0\x10\xFD\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x02"s);
+    EXPECT_LE(address_answer(message, query, std::vector(200, *parse_address("::1"))).size(), 512U);
     EXPECT_LE(address_answer(message, query, std::vector<Address>(200)).size(), 512U);
 }
 
@@ -84,6 +88,11 @@ TEST(Dns, knows_the_answer_to_its_own_question) {
 
 TEST(Dns, reads_reverse_names) {
     EXPECT_EQ(parse_reverse("4.3.2.1.in-addr.arpa"), parse_address("1.2.3.4"));
+    std::string digits = "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2";
+    EXPECT_EQ(parse_reverse(digits + ".ip6.arpa"), parse_address("2001:db8::1"));
+    EXPECT_FALSE(parse_reverse(digits + ".in-addr.arpa"));
+    EXPECT_FALSE(parse_reverse(digits.substr(2) + ".ip6.arpa"));
+    EXPECT_FALSE(parse_reverse("x" + digits.substr(1) + ".ip6.arpa"));
     EXPECT_FALSE(parse_reverse("3.2.1.in-addr.arpa"));
     EXPECT_FALSE(parse_reverse("x.3.2.1.in-addr.arpa"));
     EXPECT_FALSE(parse_reverse("4.3.2.1"));

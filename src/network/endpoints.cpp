@@ -21,8 +21,104 @@ bool has_udp(const std::vector<PublishedPort>& ports) {
                        [](const PublishedPort& port) { return port.protocol == Protocol::Udp; });
 }
 
+std::vector<std::string> addresses_of(const Endpoint& endpoint) {
+    std::vector<std::string> addresses;
+    for (const std::string& ip : {endpoint.ip, endpoint.ip6})
+        if (!ip.empty()) addresses.push_back(ip);
+    return addresses;
+}
+
+// Where a port is published that names no address. IPv6 does as IPv4 does: everywhere, or on
+// loopback alone.
+std::vector<std::string> publish_addresses(const Config& config, const Network& network) {
+    const std::string& option = option_of(network.options, kHostBindingOption);
+    const std::string& ipv4 = option.empty() ? config.publish_address : option;
+    if (ipv4 == "0.0.0.0") return {ipv4, "::"};
+    if (ipv4 == "127.0.0.1") return {ipv4, "::1"};
+    return {ipv4};
+}
+
 void cut_off(const Result<void>& forgotten) {
     if (!forgotten) LOG_DEBUG("{}", forgotten.error().message);
+}
+
+void forget_answers(const Endpoint& endpoint) {
+    for (const std::string& ip : addresses_of(endpoint))
+        if (const auto address = parse_address(ip))
+            cut_off(sys::conntrack::forget_answers_from(address->bytes()));
+}
+
+// The subnet that an address was taken from.
+struct Taken {
+    const Subnet* subnet = nullptr;
+    Address address;
+};
+
+Result<Taken> take_address(KnownNetwork& known, const std::string& text) {
+    const auto wanted = parse_address(text);
+    if (!wanted) return fail(Code::InvalidArgument, "bad address '{}'", text);
+    for (Subnet& subnet : known.subnets)
+        if (subnet.prefix().contains(*wanted)) return Taken{&subnet, TRY(subnet.reserve(*wanted))};
+    return fail(Code::InvalidArgument,
+                "invalid address {}: It does not belong to any of this network's subnets", text);
+}
+
+// The next free one of a family; without a subnet when the network has none of it.
+Result<Taken> take_next(KnownNetwork& known, Family family) {
+    Result<Taken> taken = Taken{};
+    for (Subnet& subnet : known.subnets) {
+        if (subnet.prefix().family() != family) continue;
+        if (auto address = subnet.allocate()) return Taken{&subnet, *address};
+        taken = fail(Code::Unavailable,
+                     "no available IPv{} addresses on this network's address pools: {} ({})",
+                     family == Family::V4 ? 4 : 6, known.info.name, known.info.id);
+    }
+    return taken;
+}
+
+void give_back(KnownNetwork& known, const std::string& text) {
+    const auto address = parse_address(text);
+    if (!address) return;
+    for (Subnet& subnet : known.subnets) subnet.release(*address);
+}
+
+// All or none.
+Result<void> assign_addresses(KnownNetwork& known, const ConnectOptions& options,
+                              Endpoint& endpoint) {
+    const bool leads_out = !known.info.internal;
+    const auto take = [&](Family family, const std::string& wanted, std::string& ip,
+                          unsigned& prefix, std::string& gateway) -> Result<void> {
+        const Taken taken =
+            TRY(wanted.empty() ? take_next(known, family) : take_address(known, wanted));
+        if (taken.subnet == nullptr) return {};
+        ip = to_string(taken.address);
+        prefix = taken.subnet->prefix().length;
+        if (leads_out) gateway = to_string(taken.subnet->gateway());
+        return {};
+    };
+    TRY(take(Family::V4, options.ip, endpoint.ip, endpoint.prefix, endpoint.gateway));
+    auto second = take(Family::V6, options.ip6, endpoint.ip6, endpoint.prefix6, endpoint.gateway6);
+    if (!second) give_back(known, endpoint.ip);
+    return second;
+}
+
+std::vector<Interface> interfaces_of(const Endpoint& endpoint) {
+    std::vector<Interface> addresses;
+    const auto add = [&](const std::string& text, unsigned prefix) {
+        if (const auto address = parse_address(text))
+            addresses.push_back(interface_of(*address, prefix));
+    };
+    add(endpoint.ip, endpoint.prefix);
+    add(endpoint.ip6, endpoint.prefix6);
+    for (const std::string& text : endpoint.link_local) add(text, parse_ipv4(text) ? 16 : 64);
+    return addresses;
+}
+
+std::vector<Address> gateways_of(const std::string& ipv4, const std::string& ipv6) {
+    std::vector<Address> gateways;
+    for (const std::string& text : {ipv4, ipv6})
+        if (const auto gateway = parse_address(text)) gateways.push_back(*gateway);
+    return gateways;
 }
 
 }  // namespace
@@ -30,14 +126,14 @@ void cut_off(const Result<void>& forgotten) {
 Result<void> Networks::restore(const Endpoint& endpoint) {
     auto locked = impl_->state.lock();
     KnownNetwork* known = TRY(locked->find(endpoint.network_id));
-    if (!endpoint.ip.empty()) {
-        const auto address = parse_address(endpoint.ip);
-        if (!address) return fail(Code::InvalidArgument, "bad address '{}'", endpoint.ip);
-        TRY_CONTEXT(known->subnet.reserve(*address), "restore address {}", endpoint.ip);
-    }
+    for (const std::string& ip : {endpoint.ip, endpoint.ip6})
+        if (!ip.empty()) TRY_CONTEXT(take_address(*known, ip), "restore address {}", ip);
     known->endpoints[endpoint.id] = endpoint;
     auto ports = locked->portmap.restore(endpoint.ports);
     if (!ports) known->endpoints[endpoint.id].ports.clear();
+    const Network network = known->info;
+    locked.unlock();
+    TRY(impl_->enforce(network, endpoint));
     return ports;
 }
 
@@ -60,38 +156,25 @@ Result<Endpoint> Networks::Impl::reserve(const std::string& reference,
     endpoint.aliases = options.aliases;
     endpoint.hostname = options.hostname;
     endpoint.links = options.links;
+    endpoint.egress = options.egress;
     if (network.driver == "bridge") {
         if (!options.mac.empty() && !is_mac(options.mac))
             return fail(Code::InvalidArgument, "invalid MAC address: {}", options.mac);
-        Address address;
-        if (options.ip.empty()) {
-            address = TRY(known->subnet.allocate());
-        } else {
-            const auto wanted = parse_address(options.ip);
-            if (!wanted) return fail(Code::InvalidArgument, "invalid IPv4 address: {}", options.ip);
-            address = TRY(known->subnet.reserve(*wanted));
-        }
         endpoint.ifname = options.ifname;
         endpoint.host_ifname = bridge::host_ifname(endpoint.id);
-        endpoint.ip = to_string(address);
-        endpoint.prefix = known->subnet.prefix().length;
-        if (!network.internal) endpoint.gateway = to_string(known->subnet.gateway());
-        endpoint.mac = options.mac.empty() ? mac_of(address) : to_lower(options.mac);
+        endpoint.link_local = options.link_local;
+        TRY(assign_addresses(*known, options, endpoint));
+        endpoint.mac =
+            !options.mac.empty()
+                ? to_lower(options.mac)
+                : mac_of(*parse_address(endpoint.ip.empty() ? endpoint.ip6 : endpoint.ip));
     }
     known->endpoints[endpoint.id] = endpoint;
     return endpoint;
 }
 
-void Networks::Impl::forget(const Endpoint& endpoint) {
-    auto locked = state.lock();
-    KnownNetwork* known = locked->find_endpoint(endpoint);
-    if (known == nullptr) return;
-    locked->portmap.release(known->endpoints.at(endpoint.id).ports);
-    if (const auto address = parse_address(endpoint.ip)) known->subnet.release(*address);
-    known->endpoints.erase(endpoint.id);
-}
-
 Result<Endpoint> Networks::connect(const std::string& reference, const ConnectOptions& options) {
+    const RateLimit rate = TRY(parse_rate(options.rate));
     Network network;
     const Endpoint endpoint = TRY(impl_->reserve(reference, options, network));
     if (network.driver != "bridge") return endpoint;
@@ -100,13 +183,15 @@ Result<Endpoint> Networks::connect(const std::string& reference, const ConnectOp
     wiring.host_ifname = endpoint.host_ifname;
     wiring.ifname = endpoint.ifname;
     wiring.mac = endpoint.mac;
-    wiring.address = *parse_interface(format("{}/{}", endpoint.ip, endpoint.prefix));
-    if (options.default_route) wiring.gateway = parse_address(endpoint.gateway);
+    wiring.addresses = interfaces_of(endpoint);
+    if (options.default_route) wiring.gateways = gateways_of(endpoint.gateway, endpoint.gateway6);
     wiring.mtu = network.mtu;
     wiring.isolated = !network.icc && !impl_->isolates_by_table;
     wiring.netns_fd = options.netns_fd;
-    Result<void> wired;
-    if (impl_->isolates_by_table && !network.icc)  // before there is anything to reach
+    // That of the network was checked when it was made.
+    wiring.rate = tighter(rate, parse_rate(option_of(network.options, kRateOption)).value_or({}));
+    Result<void> wired = impl_->enforce(network, endpoint);
+    if (wired && impl_->isolates_by_table && !network.icc)  // before there is anything to reach
         wired = impl_->change_table([&] {
             return sys::nft::add_elements(
                 {firewall::isolated_element(impl_->table, endpoint.host_ifname)});
@@ -128,44 +213,56 @@ Result<void> Networks::publish(Endpoint& endpoint, const std::vector<PortRequest
     {
         auto locked = impl_->state.lock();
         KnownNetwork* known = locked->find_endpoint(endpoint);
-        if (known == nullptr || endpoint.ip.empty())
+        if (known == nullptr || (endpoint.ip.empty() && endpoint.ip6.empty()))
             return fail(Code::InvalidArgument, "no address to publish");
-        taken = TRY(locked->portmap.allocate(ports, endpoint.ip, impl_->config.publish_address));
+        taken = TRY(locked->portmap.allocate(ports, addresses_of(endpoint),
+                                             publish_addresses(impl_->config, known->info)));
         auto& all = known->endpoints.at(endpoint.id).ports;
         all.insert(all.end(), taken.begin(), taken.end());
     }
-    auto opened = impl_->change_table(
-        [&] { return sys::nft::add_elements(firewall::port_elements(impl_->table, taken)); });
+    auto opened =
+        impl_->change_table([&] { return sys::nft::add_elements(impl_->port_elements(taken)); });
     if (!opened) {
         auto locked = impl_->state.lock();
         locked->portmap.release(taken);
-        if (KnownNetwork* known = locked->find_endpoint(endpoint))
-            std::erase_if(known->endpoints.at(endpoint.id).ports, [&](const PublishedPort& port) {
-                return std::find(taken.begin(), taken.end(), port) != taken.end();
-            });
+        if (KnownNetwork* known = locked->find_endpoint(endpoint)) {
+            auto& all = known->endpoints.at(endpoint.id).ports;
+            all = without(all, taken);
+        }
         return opened;
     }
     for (const PublishedPort& port : taken)
-        if (port.protocol == Protocol::Udp)
-            cut_off(sys::conntrack::forget_sent_to(IPPROTO_UDP, port.host_port));
+        if (const auto address = parse_address(port.host_ip);
+            address && port.protocol == Protocol::Udp)
+            cut_off(sys::conntrack::forget_sent_to(address->is_v6() ? AF_INET6 : AF_INET,
+                                                   IPPROTO_UDP, port.host_port,
+                                                   port.host_port_last()));
     endpoint.ports.insert(endpoint.ports.end(), taken.begin(), taken.end());
     return {};
 }
 
-Result<void> Networks::unpublish(Endpoint& endpoint, std::vector<PublishedPort> ports) {
+Result<void> Networks::unpublish(Endpoint& endpoint, const std::vector<PublishedPort>& ports) {
     if (ports.empty()) return {};
-    TRY(impl_->change_table(
-        [&] { return sys::nft::remove_elements(firewall::port_elements(impl_->table, ports)); }));
-    if (has_udp(ports))
-        cut_off(sys::conntrack::forget_answers_from(parse_address(endpoint.ip)->value));
-    const auto is_gone = [&](const PublishedPort& port) {
-        return std::find(ports.begin(), ports.end(), port) != ports.end();
+    auto left = without(endpoint.ports, ports);
+    // Of a range that goes in part, the rest is entered anew in the same transaction.
+    const auto changed = touching(endpoint.ports, ports);
+    const auto enter = [&](const std::vector<PublishedPort>& now) {
+        auto locked = impl_->state.lock();
+        if (KnownNetwork* known = locked->find_endpoint(endpoint))
+            known->endpoints.at(endpoint.id).ports = now;
     };
-    std::erase_if(endpoint.ports, is_gone);
-    auto locked = impl_->state.lock();
-    locked->portmap.release(ports);
-    if (KnownNetwork* known = locked->find_endpoint(endpoint))
-        std::erase_if(known->endpoints.at(endpoint.id).ports, is_gone);
+    enter(left);  // a table that is made again from here on must not have them
+    auto closed = impl_->change_table([&] {
+        return sys::nft::replace_elements(impl_->port_elements(changed),
+                                          impl_->port_elements(without(changed, ports)));
+    });
+    if (!closed) {
+        enter(endpoint.ports);
+        return closed;
+    }
+    if (has_udp(ports)) forget_answers(endpoint);
+    impl_->state.lock()->portmap.release(ports);
+    endpoint.ports = std::move(left);  // last: `ports` may be these
     return {};
 }
 
@@ -174,20 +271,26 @@ void Networks::release(const Endpoint& endpoint) {
     bool isolated = false;
     {
         auto locked = impl_->state.lock();
-        const KnownNetwork* known = locked->find_endpoint(endpoint);
+        KnownNetwork* known = locked->find_endpoint(endpoint);
         if (known == nullptr) return;
-        ports = known->endpoints.at(endpoint.id).ports;
-        isolated = impl_->isolates_by_table && !known->info.icc && !endpoint.ip.empty();
+        // A table that is made again from here on must not have them.
+        ports = std::exchange(known->endpoints.at(endpoint.id).ports, {});
+        isolated = impl_->isolates_by_table && !known->info.icc && !endpoint.host_ifname.empty();
     }
-    // Before the ports are free in the books, or the next owner's elements would go too.
-    auto elements = firewall::port_elements(impl_->table, ports);
+    // Before the ports are free for others, or the next owner's elements would go too.
+    auto elements = impl_->port_elements(ports);
     if (isolated)
         elements.push_back(firewall::isolated_element(impl_->table, endpoint.host_ifname));
     auto closed = impl_->change_table([&] { return sys::nft::remove_elements(elements); });
     if (!closed) LOG_WARN("release {}: {}", endpoint.container_name, closed.error().message);
-    if (has_udp(ports))
-        cut_off(sys::conntrack::forget_answers_from(parse_address(endpoint.ip)->value));
-    impl_->forget(endpoint);
+    if (has_udp(ports)) forget_answers(endpoint);
+    impl_->egress.remove(endpoint.id);
+    auto locked = impl_->state.lock();
+    locked->portmap.release(ports);
+    KnownNetwork* known = locked->find_endpoint(endpoint);
+    if (known == nullptr) return;
+    for (const std::string& ip : {endpoint.ip, endpoint.ip6}) give_back(*known, ip);
+    known->endpoints.erase(endpoint.id);
 }
 
 Result<void> Networks::disconnect(const Endpoint& endpoint) {
@@ -196,8 +299,9 @@ Result<void> Networks::disconnect(const Endpoint& endpoint) {
     return {};
 }
 
-Result<void> Networks::set_gateway(int netns_fd, const std::string& gateway) {
-    return bridge::set_default_route(netns_fd, parse_address(gateway));
+Result<void> Networks::set_gateways(int netns_fd, const std::string& ipv4,
+                                    const std::string& ipv6) {
+    return bridge::set_default_routes(netns_fd, gateways_of(ipv4, ipv6));
 }
 
 void Networks::rename(const std::string& container_id, const std::string& container_name) {

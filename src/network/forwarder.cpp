@@ -16,7 +16,10 @@ namespace {
 constexpr std::size_t kMostOfOne = 64;
 constexpr std::size_t kMostOfAll = 512;
 constexpr std::size_t kMostServers = 3;
-constexpr std::chrono::milliseconds kPatience{3000};
+// A client asks again after 5 s at the earliest: by then it should know.
+constexpr std::chrono::milliseconds kPatience{4000};
+constexpr std::chrono::milliseconds kNextServer{400};
+constexpr std::chrono::milliseconds kResend{1200};
 constexpr std::uint16_t kPort = 53;
 
 Result<sys::Fd> open_socket(int family, bool stream, int netns_fd) {
@@ -39,15 +42,21 @@ std::uint16_t random_word() {
 
 }  // namespace
 
+struct Forwarder::Attempt {
+    sys::Fd socket;
+    std::string to_send;   // of a stream, what is left
+    std::string received;  // of a stream
+};
+
 struct Forwarder::Exchange {
     Question question;
     std::uint16_t client_id = 0;
     std::size_t next_server = 0;
     std::string best;  // what a server said that could not help
-    sys::Fd socket;
-    std::uint64_t timer = 0;
-    std::string to_send;   // of a stream, what is left
-    std::string received;  // of a stream
+    std::list<Attempt> attempts;
+    bool resent = false;
+    std::uint64_t timer = 0;     // of the next step
+    std::uint64_t deadline = 0;  // of all
 };
 
 Forwarder::Forwarder(sys::Reactor& reactor) : reactor_(&reactor) {}
@@ -70,7 +79,11 @@ bool Forwarder::ask(Question question) {
     // Never from within ask(): the caller has not finished with its own books.
     (*place)->timer = reactor_->after(std::chrono::milliseconds(0), [this, place] {
         (*place)->timer = 0;
-        try_next(place);
+        step(place);
+    });
+    (*place)->deadline = reactor_->after(kPatience, [this, place] {
+        (*place)->deadline = 0;
+        finish(place, std::move((*place)->best));
     });
     return true;
 }
@@ -87,9 +100,10 @@ void Forwarder::drop(const std::string& owner) {
 }
 
 void Forwarder::close(Exchange& exchange) {
-    if (exchange.socket) reactor_->remove(exchange.socket.get());
-    exchange.socket.reset();
-    if (exchange.timer != 0) reactor_->cancel(std::exchange(exchange.timer, 0));
+    for (const Attempt& attempt : exchange.attempts) reactor_->remove(attempt.socket.get());
+    exchange.attempts.clear();
+    for (std::uint64_t* timer : {&exchange.timer, &exchange.deadline})
+        if (*timer != 0) reactor_->cancel(std::exchange(*timer, 0));
 }
 
 void Forwarder::finish(Place place, std::string reply) {
@@ -100,58 +114,79 @@ void Forwarder::finish(Place place, std::string reply) {
     exchange->question.done(std::move(reply));
 }
 
-void Forwarder::try_next(Place place) {
-    Exchange& exchange = **place;
-    close(exchange);
-    const std::size_t servers = std::min(exchange.question.servers.size(), kMostServers);
-    while (exchange.next_server < servers) {
-        const auto sent = send(place);
-        if (sent) return;
-        LOG_DEBUG("ask a name server: {}", sent.error().message);
-        close(exchange);
-    }
-    finish(place, std::move(exchange.best));
-}
-
-Result<void> Forwarder::send(Place place) {
+// Asks the next server; when all have been asked, the silent ones once more.
+void Forwarder::step(Place place) {
     Exchange& exchange = **place;
     const Question& question = exchange.question;
-    const std::string& server = question.servers[exchange.next_server++];
+    if (exchange.timer != 0) reactor_->cancel(std::exchange(exchange.timer, 0));
+    const std::size_t servers = std::min(question.servers.size(), kMostServers);
+    bool started = false;
+    while (!started && exchange.next_server < servers) {
+        const auto sent = start(place, question.servers[exchange.next_server++]);
+        started = sent.has_value();
+        if (!sent) LOG_DEBUG("ask a name server: {}", sent.error().message);
+    }
+    if (exchange.attempts.empty()) return finish(place, std::move(exchange.best));
+    if (!started) {
+        if (question.stream || std::exchange(exchange.resent, true)) return;
+        for (const Attempt& attempt : exchange.attempts)
+            static_cast<void>(!::send(attempt.socket.get(), question.message.data(),
+                                      question.message.size(), MSG_NOSIGNAL));
+        return;
+    }
+    const bool last = exchange.next_server >= servers;
+    exchange.timer = reactor_->after(last ? kResend : kNextServer, [this, place] {
+        (*place)->timer = 0;
+        step(place);
+    });
+}
+
+Result<void> Forwarder::start(Place place, const std::string& server) {
+    Exchange& exchange = **place;
+    const Question& question = exchange.question;
     const auto address = sys::SocketAddress::parse(server, kPort);
     if (!address) return fail(Code::InvalidArgument, "'{}' is no address", server);
-    exchange.socket = TRY(open_socket(address->family(), question.stream, question.netns_fd));
-    const int fd = exchange.socket.get();
+    Attempt made;
+    made.socket = TRY(open_socket(address->family(), question.stream, question.netns_fd));
+    const int fd = made.socket.get();
     if (::connect(fd, address->get(), address->size) != 0 && errno != EINPROGRESS)
         return fail_errno("connect to {}", server);
     std::uint32_t interest = sys::kReadable;
-    exchange.received.clear();
     if (question.stream) {
         const std::size_t size = question.message.size();
-        exchange.to_send = {static_cast<char>(size >> 8U), static_cast<char>(size & 0xFFU)};
-        exchange.to_send += question.message;
+        made.to_send = {static_cast<char>(size >> 8U), static_cast<char>(size & 0xFFU)};
+        made.to_send += question.message;
         interest |= sys::kWritable;
     } else if (::send(fd, question.message.data(), question.message.size(), MSG_NOSIGNAL) < 0) {
         return fail_errno("send to {}", server);
     }
-    TRY(reactor_->add(fd, interest,
-                      [this, place](std::uint32_t ready) { on_ready(place, ready); }));
-    exchange.timer = reactor_->after(kPatience, [this, place] {
-        (*place)->timer = 0;
-        try_next(place);
+    const AttemptPlace attempt = exchange.attempts.insert(exchange.attempts.end(), std::move(made));
+    auto added = reactor_->add(fd, interest, [this, place, attempt](std::uint32_t ready) {
+        on_ready(place, attempt, ready);
     });
-    return {};
+    if (!added) exchange.attempts.erase(attempt);
+    return added;
+}
+
+// This server does not help: the next one is asked at once.
+void Forwarder::give_up(Place place, AttemptPlace attempt) {
+    Exchange& exchange = **place;
+    reactor_->remove(attempt->socket.get());
+    exchange.attempts.erase(attempt);
+    const std::size_t servers = std::min(exchange.question.servers.size(), kMostServers);
+    if (exchange.next_server < servers || exchange.attempts.empty()) step(place);
 }
 
 // Empty: not yet.
-Result<std::string> Forwarder::read_reply(Exchange& exchange) {
+Result<std::string> Forwarder::read_reply(Attempt& attempt, bool stream) {
     std::string buffer(dns::kMaxMessage + 1, '\0');
-    const ssize_t size = ::recv(exchange.socket.get(), buffer.data(), buffer.size(), 0);
+    const ssize_t size = ::recv(attempt.socket.get(), buffer.data(), buffer.size(), 0);
     if (size < 0 && (errno == EAGAIN || errno == EINTR)) return std::string();
     if (size < 0) return fail_errno("read an answer");
     buffer.resize(static_cast<std::size_t>(size));
-    if (!exchange.question.stream) return buffer;
+    if (!stream) return buffer;
     if (size == 0) return fail(Code::Unavailable, "the server has closed the connection");
-    std::string& all = exchange.received;
+    std::string& all = attempt.received;
     all += buffer;
     if (all.size() < 2) return std::string();
     const std::size_t wanted = static_cast<std::size_t>(static_cast<unsigned char>(all[0])) << 8U |
@@ -160,29 +195,30 @@ Result<std::string> Forwarder::read_reply(Exchange& exchange) {
     return all.substr(2, wanted);
 }
 
-void Forwarder::on_ready(Place place, std::uint32_t ready) {
+void Forwarder::on_ready(Place place, AttemptPlace attempt, std::uint32_t ready) {
     Exchange& exchange = **place;
-    if ((ready & sys::kWritable) != 0 && !exchange.to_send.empty()) {
-        const ssize_t sent = ::send(exchange.socket.get(), exchange.to_send.data(),
-                                    exchange.to_send.size(), MSG_NOSIGNAL);
-        if (sent < 0 && errno != EAGAIN && errno != EINTR) return try_next(place);
-        if (sent > 0) exchange.to_send.erase(0, static_cast<std::size_t>(sent));
-        if (exchange.to_send.empty())
-            ignore(reactor_->change(exchange.socket.get(), sys::kReadable), "it is watched");
+    const bool stream = exchange.question.stream;
+    if ((ready & sys::kWritable) != 0 && !attempt->to_send.empty()) {
+        const ssize_t sent = ::send(attempt->socket.get(), attempt->to_send.data(),
+                                    attempt->to_send.size(), MSG_NOSIGNAL);
+        if (sent < 0 && errno != EAGAIN && errno != EINTR) return give_up(place, attempt);
+        if (sent > 0) attempt->to_send.erase(0, static_cast<std::size_t>(sent));
+        if (attempt->to_send.empty())
+            ignore(reactor_->change(attempt->socket.get(), sys::kReadable), "it is watched");
     }
     if ((ready & (sys::kReadable | sys::kHangUp)) == 0) return;
-    auto reply = read_reply(exchange);
-    if (!reply) return try_next(place);
+    auto reply = read_reply(*attempt, stream);
+    if (!reply) return give_up(place, attempt);
     // What does not answer our question is not from our server, or not worth anything.
     if (!dns::is_answer_to(*reply, exchange.question.message)) {
-        if (exchange.question.stream && !reply->empty()) try_next(place);
+        if (stream && !reply->empty()) give_up(place, attempt);
         return;
     }
     const auto code = dns::rcode_of(*reply);
     if (code == dns::Rcode::NoError || code == dns::Rcode::NxDomain)
         return finish(place, std::move(*reply));
     exchange.best = std::move(*reply);
-    try_next(place);
+    give_up(place, attempt);
 }
 
 }  // namespace coffer::network

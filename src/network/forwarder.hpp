@@ -3,7 +3,8 @@
 // of its reactor.
 //
 // Every question has a socket of its own, so its port is as hard to guess as the kernel makes it;
-// the id is made anew. A server that fails or keeps silent is followed by the next one.
+// the id is made anew. A server that fails is followed by the next one, and one that keeps silent
+// is joined by it: the first answer that helps is taken.
 
 #include <functional>
 #include <list>
@@ -40,13 +41,16 @@ class Forwarder {
     void drop(const std::string& owner);
 
   private:
+    struct Attempt;
     struct Exchange;
     using Place = std::list<std::unique_ptr<Exchange>>::iterator;
+    using AttemptPlace = std::list<Attempt>::iterator;
 
-    void try_next(Place place);
-    Result<void> send(Place place);
-    void on_ready(Place place, std::uint32_t ready);
-    Result<std::string> read_reply(Exchange& exchange);
+    void step(Place place);
+    Result<void> start(Place place, const std::string& server);
+    static Result<std::string> read_reply(Attempt& attempt, bool stream);
+    void on_ready(Place place, AttemptPlace attempt, std::uint32_t ready);
+    void give_up(Place place, AttemptPlace attempt);
     void close(Exchange& exchange);
     void finish(Place place, std::string reply);
 

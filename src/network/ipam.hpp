@@ -1,51 +1,17 @@
 #pragma once
-// IPv4 addresses: parsing, default pools, subnets and the addresses in them. Ipam belongs to one
+// Addresses of networks: default pools, subnets and the addresses in them. A Subnet belongs to one
 // thread at a time (Networks keeps it behind its lock); the rest are pure functions.
 
-#include <compare>
-#include <cstdint>
 #include <map>
-#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.hpp"
+#include "network/address.hpp"
 
 namespace coffer::network {
-
-// An IPv4 address as a number in host order.
-struct Address {
-    std::uint32_t value = 0;
-    auto operator<=>(const Address&) const = default;
-};
-std::optional<Address> parse_address(std::string_view text);
-std::string to_string(Address address);
-
-// An IPv4 prefix; host bits are zero.
-struct Prefix {
-    Address address;
-    unsigned length = 0;
-
-    Address first() const { return address; }
-    Address last() const;
-    bool contains(Address other) const;
-    bool overlaps(const Prefix& other) const;
-    auto operator<=>(const Prefix&) const = default;
-};
-// The one of that length, at most 32, that holds the address.
-Prefix prefix_of(Address address, unsigned length);
-// "10.0.0.7/8": the prefix 10.0.0.0/8 and the address 10.0.0.7.
-struct Interface {
-    Address address;
-    Prefix prefix;
-};
-Interface interface_of(Address address, unsigned length);
-std::optional<Interface> parse_interface(std::string_view text);
-// As parse_interface, and host bits must be zero.
-std::optional<Prefix> parse_prefix(std::string_view text);
-std::string to_string(const Prefix& prefix);
 
 // --default-address-pool base=10.0.0.0/8,size=24
 struct AddressPool {
@@ -53,8 +19,12 @@ struct AddressPool {
     unsigned size = 0;
 };
 Result<AddressPool> parse_address_pool(std::string_view text);
-// docker's: 172.17.0.0/16 to 172.31.0.0/16, then 192.168.0.0/16 in pieces of 20 bits.
-std::vector<AddressPool> docker_address_pools();
+// 172.17.0.0/16 to 172.19.0.0/16 whole, as docker begins; then, where docker goes on with whole
+// ones and ends after 31 networks, pieces of 24 bits: 172.20.0.0 to 172.31.0.0 and 192.168.0.0/16.
+std::vector<AddressPool> standard_address_pools();
+// An engine's own unique local addresses (RFC 4193): a /48 made from a text that no other engine
+// has, in pieces of 64 bits.
+AddressPool local_ipv6_pool(std::string_view unique);
 
 // One IPAM configuration of a network, in the words of the API; empty strings are not given.
 struct SubnetConfig {
@@ -64,10 +34,13 @@ struct SubnetConfig {
     std::map<std::string, std::string> auxiliary;  // name -> address that is never handed out
 };
 
+// Checks one configuration with docker's texts; what is not given passes.
+Result<void> check(const SubnetConfig& config);
+
 // The addresses of one subnet: the lowest free one first, as docker does.
 class Subnet {
   public:
-    // Checks the configuration (docker's texts); the gateway, when not given, is the first address.
+    // Of a configuration with a subnet; the gateway, when not given, is the first address.
     static Result<Subnet> create(const SubnetConfig& config);
 
     const Prefix& prefix() const { return prefix_; }
@@ -77,6 +50,10 @@ class Subnet {
     // Unavailable when none is free.
     Result<Address> allocate();
     void release(Address address);
+    // How many addresses nobody can have any more, and how many allocate() may still give; both
+    // end at 2^64 - 1.
+    std::uint64_t in_use() const;
+    std::uint64_t available() const;
 
   private:
     Prefix prefix_;
@@ -86,10 +63,10 @@ class Subnet {
     Address lowest_;  // nothing below it in the range is free
 };
 
-// The first piece of the pools that overlaps nothing in `used`; Unavailable with docker's text
-// when there is none.
-Result<Prefix> choose_subnet(const std::vector<AddressPool>& pools,
-                             const std::vector<Prefix>& used);
+// The first piece of the pools of one family that overlaps nothing in `used`; of `length` bits, or
+// with 0 of the size that the pool says. Unavailable with docker's text when there is none.
+Result<Prefix> choose_subnet(const std::vector<AddressPool>& pools, std::vector<Prefix> used,
+                             Family family, unsigned length = 0);
 
 // "02:42:ac:11:00:02" for 172.17.0.2: the same address gives the same MAC, so no ARP cache is ever
 // wrong about it.

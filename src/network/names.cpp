@@ -41,13 +41,14 @@ void look_up(const KnownNetwork& known, const Endpoint& asker, std::string_view 
                                          });
         if (!is_link && !is_called(endpoint, plain, name)) continue;
         answer.known = true;
-        if (const auto address = parse_address(endpoint.ip)) answer.addresses.push_back(*address);
+        for (const std::string& ip : {endpoint.ip, endpoint.ip6})
+            if (const auto address = parse_address(ip)) answer.addresses.push_back(*address);
     }
 }
 
 void look_up_address(const KnownNetwork& known, const std::string& ip, NameAnswer& answer) {
     for (const auto& [id, endpoint] : known.endpoints) {
-        if (endpoint.ip != ip) continue;
+        if (endpoint.ip != ip && endpoint.ip6 != ip) continue;
         answer.known = true;
         answer.pointer = format("{}.{}", endpoint.container_name, known.info.name);
     }
@@ -79,20 +80,30 @@ NameAnswer Networks::Impl::resolve(const std::string& container_id, const dns::Q
             [&](const auto& entry) { return entry.second.container_id == container_id; });
         if (own == known.endpoints.end()) continue;
         if (!known.info.internal) answer.may_ask_outside = true;
-        if (!is_named(known.info)) continue;
+        if (!is_named(known.info) || !question.internet) continue;
         if (reverse) {
             look_up_address(known, to_string(*reverse), answer);
         } else if (!question.name.empty()) {
             look_up(known, own->second, question.name, answer);
         }
     }
-    if (question.type != dns::kA && question.type != dns::kAny) answer.addresses.clear();
+    locked.unlock();
+    std::erase_if(answer.addresses, [&](const Address& address) {
+        return question.type != dns::kAny && question.type != dns::type_of(address);
+    });
+    if (!answer.known && answer.may_ask_outside && !egress.is_empty())
+        answer.refused = !egress.may_ask(egress_keys(container_id), question.name);
+    if (answer.refused) answer.may_ask_outside = false;
     return answer;
 }
 
 bool Networks::has_names(const Endpoint& endpoint) const {
     const auto network = get(endpoint.network_id);
     return network && is_named(*network);
+}
+
+bool Networks::needs_resolver(const Endpoint& endpoint) const {
+    return !endpoint.egress.empty() || has_names(endpoint);
 }
 
 Result<void> Networks::serve_names(const std::string& container_id, int netns_fd,
@@ -104,6 +115,10 @@ Result<void> Networks::serve_names(const std::string& container_id, int netns_fd
             *made = TRY(Resolver::create(
                 [impl = impl_.get()](const std::string& id, const dns::Question& question) {
                     return impl->resolve(id, question);
+                },
+                [impl = impl_.get()](const std::string& id, const dns::Question& question,
+                                     std::string_view reply) {
+                    impl->learn(id, question.name, reply);
                 }));
         }
         resolver = made->get();

@@ -16,6 +16,8 @@ static void describe(json::Fields& f, const Network& s) {
     f("driver", s.driver);
     f("scope", s.scope);
     f("created", s.created);
+    f("enable_ipv4", s.enable_ipv4);
+    f("enable_ipv6", s.enable_ipv6);
     f("internal", s.internal);
     f("attachable", s.attachable);
     f("masquerade", s.masquerade);
@@ -36,6 +38,7 @@ struct PortDocument {
     std::uint16_t host_port = 0;
     std::string container_ip;
     std::uint16_t container_port = 0;
+    std::uint16_t count = 1;
 };
 void describe(json::Fields& f, const PortDocument& s) {
     f("protocol", s.protocol);
@@ -43,6 +46,7 @@ void describe(json::Fields& f, const PortDocument& s) {
     f("host_port", s.host_port);
     f("container_ip", s.container_ip);
     f("container_port", s.container_port);
+    f("count", s.count);
 }
 
 struct EndpointDocument {
@@ -60,11 +64,16 @@ void describe(json::Fields& f, const EndpointDocument& s) {
     f("ip", s.endpoint.ip);
     f("prefix", s.endpoint.prefix);
     f("gateway", s.endpoint.gateway);
+    f("ip6", s.endpoint.ip6);
+    f("prefix6", s.endpoint.prefix6);
+    f("gateway6", s.endpoint.gateway6);
+    f("link_local", s.endpoint.link_local);
     f("mac", s.endpoint.mac);
     f("aliases", s.endpoint.aliases);
     f("hostname", s.endpoint.hostname);
     f("links", s.endpoint.links);
     f("ports", s.ports);
+    f("egress", s.endpoint.egress, json::kOmitEmpty);
 }
 
 }  // namespace
@@ -81,7 +90,8 @@ std::string encode(const Endpoint& e) {
     EndpointDocument document{e, {}};
     for (const PublishedPort& port : e.ports)
         document.ports.push_back({std::string(to_string(port.protocol)), port.host_ip,
-                                  port.host_port, port.container_ip, port.container_port});
+                                  port.host_port, port.container_ip, port.container_port,
+                                  port.count});
     return json::encode(document);
 }
 
@@ -93,8 +103,8 @@ Result<Endpoint> decode_endpoint(std::string_view text) {
         if (!protocol)
             return fail(Code::InvalidArgument, "endpoint with a port of protocol '{}'",
                         port.protocol);
-        endpoint.ports.push_back(
-            {*protocol, port.host_ip, port.host_port, port.container_ip, port.container_port});
+        endpoint.ports.push_back({*protocol, port.host_ip, port.host_port, port.container_ip,
+                                  port.container_port, port.count});
     }
     return endpoint;
 }

@@ -13,44 +13,21 @@
 namespace coffer::network {
 namespace {
 
-constexpr const char* kNameOption = "com.docker.network.bridge.name";
-constexpr const char* kIccOption = "com.docker.network.bridge.enable_icc";
-constexpr const char* kMasqueradeOption = "com.docker.network.bridge.enable_ip_masquerade";
-constexpr const char* kMtuOption = "com.docker.network.driver.mtu";
+bool has_family(const std::vector<AddressPool>& pools, Family family) {
+    return std::any_of(pools.begin(), pools.end(),
+                       [&](const AddressPool& pool) { return pool.base.family() == family; });
+}
+
+}  // namespace
+
+const std::string& option_of(const std::map<std::string, std::string>& options, const char* name) {
+    static const std::string none;
+    const auto found = options.find(name);
+    return found == options.end() ? none : found->second;
+}
 
 bool is_predefined(const std::string& name) {
     return name == "bridge" || name == "host" || name == "none" || name == "default";
-}
-
-bool is_name(std::string_view name) {
-    const auto plain = [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-    };
-    return !name.empty() && name.size() <= 255 && plain(name[0]) &&
-           std::all_of(name.begin(), name.end(),
-                       [&](char c) { return plain(c) || c == '_' || c == '.' || c == '-'; });
-}
-
-std::string option_of(const NetworkSpec& spec, const char* key) {
-    const auto found = spec.options.find(key);
-    return found == spec.options.end() ? std::string() : found->second;
-}
-
-Result<bool> flag_of(const NetworkSpec& spec, const char* key, bool otherwise) {
-    const std::string text = to_lower(option_of(spec, key));
-    if (text.empty()) return otherwise;
-    if (text == "true" || text == "1" || text == "t") return true;
-    if (text == "false" || text == "0" || text == "f") return false;
-    return fail(Code::InvalidArgument, "option {} wants true or false, not \"{}\"", key, text);
-}
-
-Result<unsigned> mtu_of(const NetworkSpec& spec, unsigned otherwise) {
-    const std::string text = option_of(spec, kMtuOption);
-    if (text.empty()) return otherwise;
-    const auto mtu = parse_uint(text);
-    if (!mtu || *mtu < 68 || *mtu > 65535)
-        return fail(Code::InvalidArgument, "option {}: invalid mtu \"{}\"", kMtuOption, text);
-    return static_cast<unsigned>(*mtu);
 }
 
 Network new_network(std::string name, std::string driver) {
@@ -62,12 +39,11 @@ Network new_network(std::string name, std::string driver) {
     return network;
 }
 
-bool overlaps_any(const Prefix& prefix, const std::vector<Prefix>& used) {
-    return std::any_of(used.begin(), used.end(),
-                       [&](const Prefix& other) { return other.overlaps(prefix); });
+const Subnet* KnownNetwork::first_subnet(Family family) const {
+    for (const Subnet& subnet : subnets)
+        if (subnet.prefix().family() == family) return &subnet;
+    return nullptr;
 }
-
-}  // namespace
 
 Result<KnownNetwork*> NetworksState::find(const std::string& reference) {
     if (const auto exact = networks.find(reference); exact != networks.end()) return &exact->second;
@@ -92,22 +68,10 @@ KnownNetwork* NetworksState::find_endpoint(const Endpoint& endpoint) {
     return &network->second;
 }
 
-Result<std::vector<Prefix>> Networks::Impl::used_prefixes(const std::string& except) {
-    auto used = TRY(bridge::used_prefixes(except));
-    auto locked = state.lock();
-    for (const auto& [id, known] : locked->networks)
-        if (known.info.driver == "bridge" && known.info.bridge != except)
-            used.push_back(known.subnet.prefix());
-    return used;
-}
-
 Result<void> Networks::Impl::insert(Network network) {
     KnownNetwork known;
-    if (network.driver == "bridge") {
-        if (network.subnets.size() != 1)
-            return fail(Code::InvalidArgument, "network {} needs one subnet", network.name);
-        known.subnet = TRY(Subnet::create(network.subnets[0]));
-    }
+    for (const SubnetConfig& subnet : network.subnets)
+        known.subnets.push_back(TRY(Subnet::create(subnet)));
     const std::string id = network.id;
     known.info = std::move(network);
     state.lock()->networks[id] = std::move(known);
@@ -121,47 +85,76 @@ Result<void> Networks::Impl::open_predefined(const std::string& name, const std:
     return insert(network);
 }
 
-// Its identity stays over restarts; its address follows --bip, then what it had, then what the
+// What the default bridge had before, in the record or on the interface, unless it is another's
+// now.
+std::optional<SubnetConfig> Networks::Impl::kept_subnet(Family family,
+                                                        const std::vector<SubnetConfig>& recorded,
+                                                        const std::vector<Claim>& claims) {
+    for (const SubnetConfig& subnet : recorded) {
+        const auto prefix = parse_prefix(subnet.subnet);
+        if (prefix && prefix->family() == family && find_claim(claims, *prefix) == nullptr)
+            return subnet;
+    }
+    const auto present = bridge::addresses_of(config.bridge);
+    if (!present) return std::nullopt;
+    for (const Interface& own : *present)
+        if (own.address.family == family && bits_of(family) - own.prefix.length >= 2)
+            return SubnetConfig{.subnet = to_string(own.prefix), .gateway = to_string(own.address)};
+    return std::nullopt;
+}
+
+// Its identity stays over restarts; its addresses follow the flags, then what it had, then what the
 // interface has, then the first free pool.
 Result<void> Networks::Impl::open_default_bridge() {
     Network network = new_network("bridge", "bridge");
-    std::string recorded;
+    std::vector<SubnetConfig> recorded;
     {
         auto locked = state.lock();
         if (const auto known = locked->find("bridge")) {
             network = (*known)->info;
-            if (network.bridge == config.bridge) recorded = network.subnets[0].subnet;
+            if (network.bridge == config.bridge) recorded = network.subnets;
             locked->networks.erase(network.id);
         }
     }
-    const auto used = TRY(used_prefixes(config.bridge));
-    const auto present = TRY(bridge::address_of(config.bridge));
-    SubnetConfig subnet;
+    const auto used = TRY(claims(config.bridge));
+    const auto from_pools = [&](Family family) -> Result<SubnetConfig> {
+        const auto prefix =
+            TRY(choose_subnet(config.default_address_pools, prefixes_of(used), family));
+        return SubnetConfig{.subnet = to_string(prefix),
+                            .gateway = to_string(advance(prefix.address, 1))};
+    };
+    network.subnets.clear();
     if (!config.bip.empty()) {
         const auto bip = parse_interface(config.bip);
-        if (!bip || bip->prefix.length > 30)
+        if (!bip || bip->address.is_v6() || bip->prefix.length > 30)
             return fail(Code::InvalidArgument, "invalid --bip \"{}\": want ADDRESS/LENGTH",
                         config.bip);
-        if (overlaps_any(bip->prefix, used))
-            return fail(Code::Conflict, "--bip {} overlaps a network that is in use", config.bip);
-        subnet.subnet = to_string(bip->prefix);
-        subnet.gateway = to_string(bip->address);
-    } else if (!recorded.empty() && !overlaps_any(*parse_prefix(recorded), used)) {
-        subnet = network.subnets[0];
-    } else if (present && present->prefix.length <= 30) {
-        subnet.subnet = to_string(present->prefix);
-        subnet.gateway = to_string(present->address);
+        if (const Claim* claim = find_claim(used, bip->prefix))
+            return fail(Code::Conflict, "--bip {} overlaps {}", config.bip, text_of(*claim));
+        network.subnets.push_back(
+            {.subnet = to_string(bip->prefix), .gateway = to_string(bip->address)});
+    } else if (const auto kept = kept_subnet(Family::V4, recorded, used)) {
+        network.subnets.push_back(*kept);
     } else {
-        const auto prefix = TRY(choose_subnet(config.default_address_pools, used));
-        subnet.subnet = to_string(prefix);
-        subnet.gateway = to_string(Address{prefix.address.value + 1});
+        network.subnets.push_back(TRY(from_pools(Family::V4)));
+    }
+    network.enable_ipv6 = config.ipv6;
+    if (config.ipv6 && !config.fixed_cidr_v6.empty()) {
+        const auto fixed = parse_prefix(config.fixed_cidr_v6);
+        if (!fixed || fixed->family() != Family::V6)
+            return fail(Code::InvalidArgument, "invalid --fixed-cidr-v6 \"{}\"",
+                        config.fixed_cidr_v6);
+        network.subnets.push_back(
+            {.subnet = to_string(*fixed), .gateway = to_string(advance(fixed->address, 1))});
+    } else if (config.ipv6) {
+        const auto kept = kept_subnet(Family::V6, recorded, used);
+        network.subnets.push_back(kept ? *kept : TRY(from_pools(Family::V6)));
     }
     network.bridge = config.bridge;
     network.icc = config.icc;
     network.mtu = config.mtu;
-    network.subnets = {subnet};
     network.options = {{"com.docker.network.bridge.default_bridge", "true"},
-                       {"com.docker.network.bridge.host_binding_ipv4", config.publish_address},
+                       {kHostBindingOption, config.publish_address},
                        {kIccOption, config.icc ? "true" : "false"},
                        {kMasqueradeOption, "true"},
                        {kNameOption, config.bridge},
@@ -176,10 +169,12 @@ Networks::~Networks() = default;
 Result<std::unique_ptr<Networks>> Networks::open(Config config, Records& records) {
     if (!bridge::is_interface_name(config.bridge))
         return fail(Code::InvalidArgument, "invalid bridge name \"{}\"", config.bridge);
-    if (!parse_address(config.publish_address))
+    if (!parse_ipv4(config.publish_address))
         return fail(Code::InvalidArgument, "invalid publish address \"{}\"",
                     config.publish_address);
-    if (config.default_address_pools.empty()) config.default_address_pools = docker_address_pools();
+    auto& pools = config.default_address_pools;
+    if (!has_family(pools, Family::V4))
+        for (const AddressPool& pool : standard_address_pools()) pools.push_back(pool);
     if (config.mtu == 0) config.mtu = TRY(bridge::default_mtu());
     const bool has_bridge = config.bridge != "none";
     std::unique_ptr<Networks> networks(
@@ -192,21 +187,28 @@ Result<std::unique_ptr<Networks>> Networks::open(Config config, Records& records
     }
     TRY(impl.open_predefined("host", "host"));
     TRY(impl.open_predefined("none", "null"));
+    // The identity of that network was made at random at the engine's first start, and stays.
+    if (!has_family(impl.config.default_address_pools, Family::V6))
+        impl.config.default_address_pools.push_back(local_ipv6_pool(TRY(networks->get("host")).id));
     if (has_bridge) TRY_CONTEXT(impl.open_default_bridge(), "set up the default bridge network");
     return networks;
 }
 
 Result<void> Networks::Impl::ensure_bridge(const Network& network) {
-    const auto subnet = TRY(Subnet::create(network.subnets[0]));
     bridge::BridgeOptions options;
     options.name = network.bridge;
-    options.address = {subnet.gateway(), subnet.prefix()};
+    for (const SubnetConfig& config_of : network.subnets) {
+        const auto subnet = TRY(Subnet::create(config_of));
+        options.addresses.push_back({subnet.gateway(), subnet.prefix()});
+    }
     options.mtu = network.mtu;
+    if (network.enable_ipv6)
+        TRY_CONTEXT(bridge::enable_forwarding(Family::V6), "switch IPv6 forwarding on");
     return bridge::ensure(options);
 }
 
 Result<void> Networks::start() {
-    TRY_CONTEXT(bridge::enable_forwarding(), "switch IPv4 forwarding on");
+    TRY_CONTEXT(bridge::enable_forwarding(Family::V4), "switch IPv4 forwarding on");
     std::vector<std::string> bridges;
     std::set<std::string> ports;
     for (const Network& network : list()) {
@@ -216,7 +218,14 @@ Result<void> Networks::start() {
         if (!made) LOG_WARN("network {}: {}", network.name, made.error().message);
         bridges.push_back(network.bridge);
         for (const Endpoint& endpoint : endpoints(network.id)) ports.insert(endpoint.host_ifname);
+        TRY(impl_->enforce(network));
     }
+    TRY(impl_->egress.start());
+    const auto reentry = reentry::interfaces_of(impl_->config.bridge);
+    if (impl_->reentry)
+        TRY_CONTEXT(reentry::ensure(reentry), "set up the way past the host's firewall");
+    else
+        TRY(reentry::remove(reentry));
     TRY(impl_->start_isolation());
     TRY(impl_->rebuild_table());
     impl_->watcher =
@@ -249,56 +258,18 @@ std::vector<Endpoint> Networks::endpoints(const std::string& network_id) const {
 std::string Networks::host_gateway() const {
     auto locked = impl_->state.lock();
     const auto found = locked->find("bridge");
-    return found ? to_string((*found)->subnet.gateway()) : std::string();
+    const Subnet* subnet = found ? (*found)->first_subnet(Family::V4) : nullptr;
+    return subnet == nullptr ? std::string() : to_string(subnet->gateway());
 }
 
-// Checks a specification and fills in what it leaves open; changes nothing.
-Result<Network> Networks::Impl::plan(const NetworkSpec& spec) {
-    if (is_predefined(spec.name))
-        return fail(Code::Forbidden, "operation is not permitted on predefined {} network",
-                    spec.name);
-    if (!is_name(spec.name))
-        return fail(Code::InvalidArgument,
-                    "invalid network name: {} (only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed)",
-                    spec.name);
-    if (!spec.driver.empty() && spec.driver != "bridge")
-        return fail(Code::NotFound,
-                    "could not find plugin {0} in v1 plugin registry: plugin "
-                    "\"{0}\" not found",
-                    spec.driver);
-    if (spec.enable_ipv6) return fail(Code::NotImplemented, "IPv6 networks are not supported yet");
-    if (spec.subnets.size() > 1)
-        return fail(Code::InvalidArgument, "bridge driver doesn't support multiple subnets");
-    {
-        auto locked = state.lock();
-        for (const auto& [id, known] : locked->networks)
-            if (known.info.name == spec.name)
-                return fail(Code::Conflict, "network with name {} already exists", spec.name);
-    }
-    Network network = new_network(spec.name, "bridge");
-    network.bridge = option_of(spec, kNameOption);
-    if (network.bridge.empty()) network.bridge = "br-" + network.id.substr(0, 12);
-    if (!bridge::is_interface_name(network.bridge))
-        return fail(Code::InvalidArgument, "invalid bridge name \"{}\"", network.bridge);
-    network.icc = TRY(flag_of(spec, kIccOption, true));
-    network.masquerade = TRY(flag_of(spec, kMasqueradeOption, true));
-    network.mtu = TRY(mtu_of(spec, config.mtu));
-    network.internal = spec.internal;
-    network.attachable = spec.attachable;
-    network.options = spec.options;
-    network.ipam_options = spec.ipam_options;
-    network.labels = spec.labels;
-    SubnetConfig subnet = spec.subnets.empty() ? SubnetConfig{} : spec.subnets[0];
-    const auto used = TRY(used_prefixes(network.bridge));
-    if (subnet.subnet.empty())
-        subnet.subnet = to_string(TRY(choose_subnet(config.default_address_pools, used)));
-    const auto checked = TRY(Subnet::create(subnet));
-    if (overlaps_any(checked.prefix(), used))
-        return fail(Code::Forbidden,
-                    "invalid pool request: Pool overlaps with other one on this address space");
-    subnet.gateway = to_string(checked.gateway());
-    network.subnets = {subnet};
-    return network;
+std::vector<SubnetUse> Networks::use_of(const std::string& network_id) const {
+    auto locked = impl_->state.lock();
+    std::vector<SubnetUse> uses;
+    const auto network = locked->networks.find(network_id);
+    if (network == locked->networks.end()) return uses;
+    for (const Subnet& subnet : network->second.subnets)
+        uses.push_back({to_string(subnet.prefix()), subnet.in_use(), subnet.available()});
+    return uses;
 }
 
 Result<Network> Networks::create(const NetworkSpec& spec) {
@@ -312,10 +283,13 @@ Result<Network> Networks::create(const NetworkSpec& spec) {
     TRY(impl_->ensure_bridge(network));
     TRY(undo.add(
         [&] { ignore(bridge::remove_interface(network.bridge), "undo of a failed create"); }));
-    TRY(impl_->change_table(firewall::add_bridge(impl_->table, rules_of(network))));
-    impl_->change_docker_user(
-        [&](const auto& listing) { return firewall::pass_docker(listing, {rules_of(network)}); });
+    TRY(impl_->enforce(network));
+    TRY(undo.add([&] { impl_->egress.remove(network.id); }));
+    // Before the table is changed: it may be made again, from the books.
     TRY(impl_->insert(network));
+    TRY(undo.add([&] { impl_->state.lock()->networks.erase(network.id); }));
+    TRY(impl_->change_table(firewall::add_bridge(impl_->table, rules_of(network))));
+    impl_->pass_host_chains({rules_of(network)});
     undo.commit();
     return network;
 }
@@ -344,14 +318,17 @@ Result<Network> Networks::remove(const std::string& reference) {
     }
     // The record goes last: after a crash half-way the network is whole again at the next start.
     auto removed = impl_->change_table(firewall::remove_bridge(impl_->table, rules_of(network)));
-    impl_->change_docker_user(
-        [&](const auto& listing) { return firewall::unpass_docker(listing, network.bridge); });
+    impl_->change_host_chains([&](const char* chain, const auto& listing) {
+        return firewall::unpass_host(chain, listing, network.bridge);
+    });
     if (removed) removed = bridge::remove_interface(network.bridge);
     if (removed) removed = impl_->records.remove(network.id);
     if (!removed) {
         ignore(impl_->insert(network), "it was valid before");
+        ignore(impl_->rebuild_table(), "made again when somebody changes it");
         return wrap(std::move(removed).error(), "error while removing network");
     }
+    impl_->egress.remove(network.id);
     return network;
 }
 

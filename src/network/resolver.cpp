@@ -16,6 +16,7 @@
 #include "base/log.hpp"
 #include "base/sync.hpp"
 #include "network/forwarder.hpp"
+#include "network/name_cache.hpp"
 #include "network/resolv.hpp"
 #include "sys/netlink.hpp"
 #include "sys/nft.hpp"
@@ -95,8 +96,11 @@ struct Resolver::Impl {
     };
     using Send = std::function<void(const std::string& reply)>;
 
-    Impl(Lookup given, sys::Reactor made, sys::Fd bell)
-        : lookup(std::move(given)), reactor(std::move(made)), wake(std::move(bell)) {}
+    Impl(Lookup how, Learn told, sys::Reactor made, sys::Fd bell)
+        : lookup(std::move(how)),
+          learn(std::move(told)),
+          reactor(std::move(made)),
+          wake(std::move(bell)) {}
     ~Impl() {
         post([this] { reactor.stop(); });
         if (thread.joinable()) thread.join();
@@ -125,10 +129,12 @@ struct Resolver::Impl {
     Client* find(const std::string& id, std::uint64_t serial);
 
     Lookup lookup;
+    Learn learn;
     sys::Reactor reactor;
     sys::Fd wake;
     Sync<std::vector<std::function<void()>>> jobs;
     Forwarder forwarder{reactor};
+    NameCache cache;
     std::map<std::string, std::shared_ptr<Client>> clients;
     std::uint64_t last_serial = 0;
     std::thread thread;
@@ -175,6 +181,7 @@ void Resolver::Impl::end(const std::string& id) {
     const auto found = clients.find(id);
     if (found == clients.end()) return;
     forwarder.drop(id);
+    cache.drop(id);
     Client& client = *found->second;
     while (!client.connections.empty()) close(client, client.connections.begin()->first);
     reactor.remove(client.udp.fd.get());
@@ -189,10 +196,11 @@ void Resolver::Impl::handle(Client& client, const std::string& message, bool str
     const auto query = dns::parse_query(message);
     if (!query) return;
     if (!query->standard) return send(dns::error_answer(message, *query, dns::Rcode::NotImp));
-    NameAnswer answer = query->question.internet ? lookup(client.id, query->question)
-                                                 : NameAnswer{.may_ask_outside = true};
+    NameAnswer answer = lookup(client.id, query->question);
     if (!answer.known && answer.may_ask_outside)
         return forward(client, message, *query, stream, send);
+    if (!answer.known && answer.refused)
+        return send(dns::error_answer(message, *query, dns::Rcode::Refused));
     if (!answer.known) return send(dns::error_answer(message, *query, dns::Rcode::ServFail));
     if (!answer.pointer.empty()) return send(dns::pointer_answer(message, *query, answer.pointer));
     shuffle(answer.addresses);
@@ -210,7 +218,15 @@ void Resolver::Impl::forward(Client& client, const std::string& message, const d
         question.servers = host_name_servers();
     else
         question.netns_fd = client.netns.get();
-    question.done = [message, query, send](const std::string& reply) {
+    const std::string scope =
+        format("{} {} {}", client.id, stream ? "tcp" : "udp", join(question.servers, " "));
+    if (const auto kept = cache.find(scope, message, NameCache::Clock::now())) {
+        learn(client.id, query.question, *kept);
+        return send(*kept);
+    }
+    question.done = [this, id = client.id, scope, message, query, send](const std::string& reply) {
+        if (!reply.empty()) learn(id, query.question, reply);
+        if (!reply.empty()) cache.store(scope, message, reply, NameCache::Clock::now());
         send(reply.empty() ? dns::error_answer(message, query, dns::Rcode::ServFail) : reply);
     };
     if (!forwarder.ask(std::move(question)))
@@ -334,11 +350,11 @@ void Resolver::Impl::next_question(Client& client, std::uint64_t key) {
 Resolver::Resolver(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Resolver::~Resolver() = default;
 
-Result<std::unique_ptr<Resolver>> Resolver::create(Lookup lookup) {
+Result<std::unique_ptr<Resolver>> Resolver::create(Lookup lookup, Learn learn) {
     sys::Fd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!wake) return fail_errno("create an eventfd");
-    auto impl =
-        std::make_unique<Impl>(std::move(lookup), TRY(sys::Reactor::create()), std::move(wake));
+    auto impl = std::make_unique<Impl>(std::move(lookup), std::move(learn),
+                                       TRY(sys::Reactor::create()), std::move(wake));
     impl->thread = std::thread([raw = impl.get()] {
         try {
             raw->run();

@@ -28,6 +28,7 @@ struct NameAnswer {
     std::vector<Address> addresses;  // in any order
     std::string pointer;             // of an address
     bool may_ask_outside = false;    // what is not known here may be asked elsewhere
+    bool refused = false;            // a policy says that it may not
 };
 
 class Resolver {
@@ -35,7 +36,10 @@ class Resolver {
     // Called on the resolver's thread; must not block.
     using Lookup =
         std::function<NameAnswer(const std::string& container_id, const dns::Question& question)>;
-    static Result<std::unique_ptr<Resolver>> create(Lookup lookup);
+    // What an outside server has answered, before the container gets it. Likewise.
+    using Learn = std::function<void(const std::string& container_id, const dns::Question& question,
+                                     std::string_view reply)>;
+    static Result<std::unique_ptr<Resolver>> create(Lookup lookup, Learn learn);
     // Ends all service; containers keep their rules and ask in vain.
     ~Resolver();
     Resolver(const Resolver&) = delete;

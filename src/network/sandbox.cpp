@@ -44,6 +44,7 @@ Result<void> prepare_inside(std::uint32_t id_base) {
              // IPv6 stays on lo. An interface that came up with it would believe any router.
              Sysctl{"ipv6/conf/default/disable_ipv6", "1"},
              Sysctl{"ipv6/conf/default/accept_ra", "0"},
+             Sysctl{"ipv6/conf/default/autoconf", "0"},
              // A fresh container may get the address of one that has just gone: its neighbours must
              // not go on sending to the old port.
              Sysctl{"ipv4/conf/default/arp_notify", "1"},

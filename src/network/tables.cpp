@@ -17,6 +17,14 @@ firewall::BridgeRules rules_of(const Network& network) {
     return rules;
 }
 
+std::vector<firewall::BridgeRules> Networks::Impl::bridge_rules() {
+    auto locked = state.lock();
+    std::vector<firewall::BridgeRules> bridges;
+    for (const auto& [id, known] : locked->networks)
+        if (known.info.driver == "bridge") bridges.push_back(rules_of(known.info));
+    return bridges;
+}
+
 std::vector<std::string> Networks::Impl::isolated_ports() {
     auto locked = state.lock();
     std::vector<std::string> ports;
@@ -44,33 +52,53 @@ Result<void> Networks::Impl::rebuild_table() {
 }
 
 Result<void> Networks::Impl::rebuild_table_locked() {
-    std::vector<firewall::BridgeRules> bridges;
+    const auto bridges = bridge_rules();
     std::vector<PublishedPort> ports;
     {
         auto locked = state.lock();
-        for (const auto& [id, known] : locked->networks) {
-            if (known.info.driver == "bridge") bridges.push_back(rules_of(known.info));
+        for (const auto& [id, known] : locked->networks)
             for (const auto& [endpoint_id, endpoint] : known.endpoints)
                 ports.insert(ports.end(), endpoint.ports.begin(), endpoint.ports.end());
-        }
     }
-    std::string commands = firewall::replace_table(table, bridges, ports);
+    std::string commands = firewall::replace_table(table, bridges, ports, reentry_or_null());
+    commands += firewall::replace_judged(table, ports, reentry_or_null());
     if (isolates_by_table) commands += firewall::replace_isolation(table, isolated_ports());
     TRY(sys::nft::run(commands));
     expected_tables = TRY(list_tables());
-    change_docker_user(
-        [&](const auto& listing) { return firewall::pass_docker(listing, bridges); });
+    pass_host_chains(bridges);
     return {};
 }
 
-void Networks::Impl::change_docker_user(
-    const std::function<std::string(const std::string& listing)>& plan) {
-    const auto listing = sys::nft::run(firewall::kListDockerUser);
-    if (!listing) return;  // no dockerd here
-    const std::string commands = plan(*listing);
-    if (commands.empty()) return;
-    if (const auto changed = sys::nft::run(commands); !changed)
-        LOG_WARN("change DOCKER-USER for our bridges: {}", changed.error().message);
+void Networks::Impl::pass_host_chains(const std::vector<firewall::BridgeRules>& bridges) {
+    change_host_chains([&](const char* chain, const auto& listing) {
+        return firewall::pass_host(chain, listing, bridges);
+    });
+}
+
+void Networks::Impl::change_host_chains(
+    const std::function<std::string(const char* chain, const std::string& listing)>& plan) {
+    for (const char* chain : firewall::kHostChains) {
+        const auto listing = sys::nft::run(format("list chain {}", chain));
+        if (!listing) continue;  // no such chain here
+        const std::string commands = plan(chain, *listing);
+        if (commands.empty()) continue;
+        if (const auto changed = sys::nft::run(commands); !changed)
+            LOG_WARN("change {} for our bridges: {}", chain, changed.error().message);
+    }
+}
+
+const reentry::Interfaces* Networks::Impl::reentry_or_null() const {
+    return reentry ? &*reentry : nullptr;
+}
+
+std::vector<sys::nft::Element> Networks::Impl::port_elements(
+    const std::vector<PublishedPort>& ports) const {
+    auto elements = firewall::port_elements(table, ports);
+    if (reentry) {
+        const auto more = firewall::judged_elements(table, ports);
+        elements.insert(elements.end(), more.begin(), more.end());
+    }
+    return elements;
 }
 
 Result<void> Networks::Impl::change_table(const std::function<Result<void>()>& change) {
@@ -89,7 +117,8 @@ Result<void> Networks::Impl::change_table(const std::string& commands) {
 }
 
 Result<std::string> Networks::Impl::list_tables() const {
-    std::string listing = TRY(sys::nft::run("list table ip " + table));
+    std::string listing = TRY(sys::nft::run("list table inet " + table));
+    if (reentry) listing += TRY(sys::nft::run("list table ip " + table));
     if (isolates_by_table) listing += TRY(sys::nft::run("list table bridge " + table));
     return listing;
 }
@@ -101,14 +130,7 @@ Result<void> Networks::Impl::check_tables() {
         LOG_WARN("somebody changed our firewall table; making it again");
         return rebuild_table_locked();
     }
-    std::vector<firewall::BridgeRules> bridges;
-    {
-        auto locked = state.lock();
-        for (const auto& [id, known] : locked->networks)
-            if (known.info.driver == "bridge") bridges.push_back(rules_of(known.info));
-    }
-    change_docker_user(
-        [&](const auto& listing) { return firewall::pass_docker(listing, bridges); });
+    pass_host_chains(bridge_rules());
     return {};
 }
 
@@ -117,7 +139,8 @@ void Networks::Impl::watch_tables(sys::nft::Watch watch) {
     for (;;) {
         const auto event = watch.wait(stop.fd(), kQuiet);
         if (event && *event == sys::nft::Watch::Event::Stopped) return;
-        const auto checked = event ? check_tables() : Result<void>(fail(event.error()));
+        auto checked = event ? check_tables() : Result<void>(fail(event.error()));
+        if (checked) checked = egress.check();
         if (checked) continue;
         LOG_ERROR("watch the firewall: {}", checked.error().message);
         if (!event) return;

@@ -24,6 +24,13 @@ static void describe(json::Fields& f, const CdiMount& s) {
     f("type", s.type);
     f("options", s.options);
 }
+static void describe(json::Fields& f, const CdiHook& s) {
+    f("hookName", s.name);
+    f("path", s.path);
+    f("args", s.args);
+    f("env", s.env);
+    f("timeout", s.timeout);
+}
 static void describe(json::Fields& f, const CdiEdits& s) {
     f("env", s.env);
     f("deviceNodes", s.device_nodes);
@@ -60,8 +67,8 @@ bool is_kind(std::string_view text) {
 
 }  // namespace
 
-Result<CdiSpec> parse_cdi(std::string_view text) {
-    auto spec = TRY(json::decode<CdiSpec>(text));
+Result<CdiSpec> parse_cdi(const json::Value& document) {
+    auto spec = TRY(json::decode_value<CdiSpec>(document));
     if (!is_kind(spec.kind)) {
         return fail(Code::InvalidArgument, "kind '{}' is not VENDOR/CLASS", spec.kind);
     }

@@ -30,13 +30,21 @@ struct CdiMount {
     std::vector<std::string> options;
 };
 
+struct CdiHook {
+    std::string name;  // "createContainer", ...
+    std::string path;
+    std::vector<std::string> args;
+    std::vector<std::string> env;
+    std::optional<std::int64_t> timeout;  // seconds
+};
+
 struct CdiEdits {
     std::vector<std::string> env;
     std::vector<CdiDeviceNode> device_nodes;
     std::vector<CdiMount> mounts;
     std::vector<std::uint32_t> additional_gids;
+    std::vector<CdiHook> hooks;
     // Present or not is all we ask of these.
-    std::vector<json::Empty> hooks;
     std::vector<json::Empty> net_devices;
     std::optional<json::Empty> intel_rdt;
 };
@@ -52,7 +60,7 @@ struct CdiSpec {
     std::vector<CdiDevice> devices;
     CdiEdits edits;  // of every container that gets one of the devices
 };
-Result<CdiSpec> parse_cdi(std::string_view text);
+Result<CdiSpec> parse_cdi(const json::Value& document);
 
 // "vendor.com/class=name".
 struct CdiName {

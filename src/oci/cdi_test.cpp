@@ -5,8 +5,12 @@
 namespace coffer::oci {
 namespace {
 
+Result<CdiSpec> parse(std::string_view text) {
+    return parse_cdi(TRY(json::parse(text)));
+}
+
 TEST(Cdi, reads_a_specification) {
-    const auto spec = parse_cdi(R"({"cdiVersion":"0.6.0","kind":"acme.com/gpu",
+    const auto spec = parse(R"({"cdiVersion":"0.6.0","kind":"acme.com/gpu",
         "devices":[{"name":"0","containerEdits":{"env":["A=b"],
           "deviceNodes":[{"path":"/dev/gpu0","hostPath":"/dev/null","permissions":"rw","uid":5}],
           "mounts":[{"hostPath":"/lib/a","containerPath":"/lib/b","options":["ro"]}],
@@ -22,7 +26,8 @@ TEST(Cdi, reads_a_specification) {
     EXPECT_EQ(edits.additional_gids, std::vector<std::uint32_t>{44});
     EXPECT_TRUE(edits.hooks.empty());
     EXPECT_FALSE(edits.intel_rdt);
-    EXPECT_EQ(spec->edits.hooks.size(), 1U);
+    EXPECT_EQ(spec->edits.hooks.at(0).name, "prestart");
+    EXPECT_EQ(spec->edits.hooks.at(0).path, "/x");
     EXPECT_TRUE(spec->edits.intel_rdt);
 }
 
@@ -30,7 +35,7 @@ TEST(Cdi, refuses_what_is_none) {
     for (const char* text :
          {"", "[]", R"({"kind":"gpu"})", R"({"kind":"a/b","devices":[{"name":"x y"}]})",
           R"({"kind":"a/b","devices":[{"name":""}]})"}) {
-        EXPECT_FALSE(parse_cdi(text)) << text;
+        EXPECT_FALSE(parse(text)) << text;
     }
 }
 

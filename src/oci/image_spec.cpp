@@ -58,7 +58,7 @@ Result<std::string> agreed_type(const json::Value& document, std::string_view co
 }
 
 Result<void> check_descriptor(const Descriptor& descriptor, std::string_view what) {
-    if (!is_digest(descriptor.digest))
+    if (!is_digest(descriptor.digest) && !is_sha512_digest(descriptor.digest))
         return fail(Code::InvalidArgument, "{}: invalid digest \"{}\"", what, descriptor.digest);
     if (descriptor.size < 0) return fail(Code::InvalidArgument, "{}: negative size", what);
     return {};
@@ -121,7 +121,25 @@ bool is_config_type(std::string_view media_type) {
 bool is_layer_type(std::string_view type) {
     return type == media_type::kLayer || type == media_type::kLayerGzip ||
            type == media_type::kLayerZstd || type == media_type::kDockerLayer ||
-           type == media_type::kDockerLayerGzip;
+           type == media_type::kDockerLayerGzip || is_foreign_layer_type(type);
+}
+
+bool is_foreign_layer_type(std::string_view type) {
+    return type == media_type::kDockerForeignLayer ||
+           type.starts_with("application/vnd.oci.image.layer.nondistributable.v1.tar");
+}
+
+std::string artifact_type_of(const Manifest& manifest) {
+    return manifest.artifact_type.empty() ? manifest.config.media_type : manifest.artifact_type;
+}
+
+std::string attested_by(const Descriptor& entry) {
+    const auto type = entry.annotations.find("vnd.docker.reference.type");
+    const auto digest = entry.annotations.find("vnd.docker.reference.digest");
+    if (type == entry.annotations.end() || type->second != "attestation-manifest" ||
+        digest == entry.annotations.end() || !is_digest(digest->second))
+        return {};
+    return digest->second;
 }
 
 Result<Manifest> parse_manifest(std::string_view text, std::string_view content_type) {

@@ -21,6 +21,7 @@ inline constexpr std::string_view kConfig = "application/vnd.oci.image.config.v1
 inline constexpr std::string_view kLayer = "application/vnd.oci.image.layer.v1.tar";
 inline constexpr std::string_view kLayerGzip = "application/vnd.oci.image.layer.v1.tar+gzip";
 inline constexpr std::string_view kLayerZstd = "application/vnd.oci.image.layer.v1.tar+zstd";
+inline constexpr std::string_view kUnknownArtifact = "application/vnd.unknown.artifact.v1";
 inline constexpr std::string_view kEmpty = "application/vnd.oci.empty.v1+json";
 inline constexpr std::string_view kDockerManifest =
     "application/vnd.docker.distribution.manifest.v2+json";
@@ -38,6 +39,8 @@ bool is_manifest_type(std::string_view media_type);
 bool is_index_type(std::string_view media_type);  // index or manifest list
 bool is_config_type(std::string_view media_type);
 bool is_layer_type(std::string_view media_type);
+// A layer that registries need not have: its descriptor says where else it is.
+bool is_foreign_layer_type(std::string_view media_type);
 
 struct Platform {
     std::string architecture;
@@ -56,7 +59,8 @@ std::string to_string(const Platform& platform);  // linux/arm/v7
 Platform normalise(Platform platform);
 Platform host_platform();
 // Can an image for `image` run where `wanted` is asked for? An exact variant is best: the higher
-// the score the better, 0 is no match.
+// the score the better, 0 is no match. Below kSameArchitecture it is the processor's 32 bits.
+inline constexpr int kSameArchitecture = 100;
 int match_platform(const Platform& wanted, const Platform& image);
 
 struct Descriptor {
@@ -88,6 +92,13 @@ struct Index {
     std::optional<Descriptor> subject;
     std::map<std::string, std::string> annotations;
 };
+
+// What a list of referrers says of a manifest.
+std::string artifact_type_of(const Manifest& manifest);
+
+// The digest of the manifest that an entry of an index is an attestation of (BuildKit's
+// annotations); empty for other entries.
+std::string attested_by(const Descriptor& entry);
 
 struct Healthcheck {
     std::vector<std::string> test;

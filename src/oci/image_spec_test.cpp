@@ -145,8 +145,42 @@ TEST(Platform, PrefersTheClosestVariant) {
     EXPECT_EQ(score("linux/arm/v6", "linux/arm/v7"), 0);
     EXPECT_GT(score("linux/arm64", "linux/arm64/v8"), 0);
     EXPECT_EQ(score("linux/amd64", "unknown/unknown"), 0);
+    EXPECT_GT(score("linux/arm/v7", "linux/arm/v6"), score("linux/arm/v7", "linux/arm/v5"));
+    EXPECT_GT(score("linux/amd64/v4", "linux/amd64/v3"), score("linux/amd64/v4", "linux/amd64/v2"));
+    EXPECT_GT(score("linux/arm64", "linux/arm/v8"), score("linux/arm64", "linux/arm/v7"));
+    EXPECT_LT(score("linux/arm64", "linux/arm/v8"), kSameArchitecture);
+    EXPECT_GE(score("linux/arm/v7", "linux/arm/v5"), kSameArchitecture);
+    EXPECT_EQ(score("linux/arm/v7", "linux/arm64"), 0);
     EXPECT_EQ(match_platform({}, {}), match_platform(normalise({}), {}));
     EXPECT_GT(match_platform(host_platform(), host_platform()), 0);
+}
+
+TEST(Platform, VersionAndFeaturesOfTheSystem) {
+    const auto score = [](const std::string& wanted, const std::string& image) {
+        const auto decode = [](const std::string& members) {
+            return *json::decode<Platform>(R"({"os":"windows","architecture":"amd64")" + members +
+                                           "}");
+        };
+        return match_platform(decode(wanted), decode(image));
+    };
+    EXPECT_GT(score("", R"(,"os.version":"10.0.1")"), 0);
+    EXPECT_GT(score(R"(,"os.version":"10.0.1")", R"(,"os.version":"10.0.1")"), 0);
+    EXPECT_EQ(score(R"(,"os.version":"10.0.2")", R"(,"os.version":"10.0.1")"), 0);
+    EXPECT_EQ(score("", R"(,"os.features":["win32k"])"), 0);
+    EXPECT_GT(score(R"(,"os.features":["win32k","x"])", R"(,"os.features":["win32k"])"), 0);
+}
+
+TEST(Attestation, NamesWhatItIsAbout) {
+    const std::string digest = "sha256:" + std::string(64, 'a');
+    Descriptor entry;
+    EXPECT_EQ(attested_by(entry), "");
+    entry.annotations = {{"vnd.docker.reference.type", "attestation-manifest"},
+                         {"vnd.docker.reference.digest", digest}};
+    EXPECT_EQ(attested_by(entry), digest);
+    entry.annotations["vnd.docker.reference.digest"] = "sha256:../x";
+    EXPECT_EQ(attested_by(entry), "");
+    entry.annotations = {{"vnd.docker.reference.digest", digest}};
+    EXPECT_EQ(attested_by(entry), "");
 }
 
 }  // namespace

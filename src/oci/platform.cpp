@@ -124,14 +124,24 @@ int match_platform(const Platform& wanted, const Platform& image) {
     const Platform want = normalise(wanted);
     const Platform have = normalise(image);
     if (want.os != have.os) return 0;
-    if (want.architecture != have.architecture)  // amd64 runs 386, as a last choice
-        return want.architecture == "amd64" && have.architecture == "386" ? 1 : 0;
+    // Both may leave the version open; what an image needs, the machine must have.
+    if (!want.os_version.empty() && !have.os_version.empty() && want.os_version != have.os_version)
+        return 0;
+    for (const std::string& feature : have.os_features) {
+        if (std::ranges::find(want.os_features, feature) == want.os_features.end()) return 0;
+    }
+    if (want.architecture != have.architecture) {  // the 32 bits of a processor, as a last choice
+        if (want.architecture == "amd64" && have.architecture == "386") return 1;
+        const std::uint64_t level = variant_number(have.variant);
+        const bool arm = want.architecture == "arm64" && have.architecture == "arm" && level <= 8;
+        return arm ? static_cast<int>(level) : 0;
+    }
     if (want.variant == have.variant) return 1000;
     // A processor runs what was made for the smaller variants.
     const std::uint64_t most = variant_level(want);
     const std::uint64_t level = variant_level(have);
     if (level == 0 || level > most || level > 100) return 0;
-    return 100 + static_cast<int>(level);
+    return kSameArchitecture + static_cast<int>(level);
 }
 
 }  // namespace coffer::oci

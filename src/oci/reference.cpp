@@ -215,4 +215,20 @@ Result<Reference> parse_reference(std::string_view text) {
     return out;
 }
 
+Result<SearchTerm> parse_search_term(std::string_view text) {
+    if (text.find("://") != std::string_view::npos)
+        return fail(Code::InvalidArgument,
+                    "invalid repository name: repository name ({}) should not have a scheme", text);
+    const auto parts = cut(text, "/");
+    const bool named = parts && (parts->first.find_first_of(".:") != std::string_view::npos ||
+                                 parts->first == "localhost");
+    SearchTerm term{"docker.io", std::string(named ? parts->second : text)};
+    if (named && parts->first != "docker.io" && parts->first != "index.docker.io")
+        term.domain = parts->first;
+    else if (term.words.starts_with("library/"))
+        term.words.erase(0, 8);
+    if (!is_domain(term.domain)) return invalid_format();
+    return term;
+}
+
 }  // namespace coffer::oci

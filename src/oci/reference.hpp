@@ -31,4 +31,11 @@ Result<Reference> parse_reference_as_given(std::string_view text);
 
 bool is_tag(std::string_view text);
 
+// What `docker search` is asked for: the words, and the registry that is to find them.
+struct SearchTerm {
+    std::string domain;  // docker.io unless the first part is a host's name
+    std::string words;
+};
+Result<SearchTerm> parse_search_term(std::string_view text);
+
 }  // namespace coffer::oci

@@ -110,6 +110,30 @@ TEST(Reference, LeavesTheTagOutWhenAsked) {
     EXPECT_EQ(parse_reference("a")->object(), "latest");
 }
 
+TEST(SearchTerm, NamesItsRegistryInWhateverWords) {
+    struct Row {
+        std::string given, domain, words;
+    };
+    for (const Row& row : std::vector<Row>{
+             {"busybox", "docker.io", "busybox"},
+             {"library/busybox", "docker.io", "busybox"},
+             {"me/App", "docker.io", "me/App"},
+             {"docker.io/library/a", "docker.io", "a"},
+             {"index.docker.io/a", "docker.io", "a"},
+             {"localhost/a", "localhost", "a"},
+             // No name of an image, and another registry all the same.
+             {"reg.example:5000/Some Words", "reg.example:5000", "Some Words"},
+         }) {
+        const auto term = parse_search_term(row.given);
+        ASSERT_TRUE(term) << row.given << ": " << term.error().message;
+        EXPECT_EQ(term->domain, row.domain);
+        EXPECT_EQ(term->words, row.words);
+    }
+    EXPECT_FALSE(parse_search_term("https://reg.example/a"));
+    EXPECT_FALSE(parse_search_term("docker.io@reg.example/a"));
+    EXPECT_FALSE(parse_search_term("reg.example?/a"));
+}
+
 }  // namespace
 
 }  // namespace coffer::oci

@@ -1,7 +1,6 @@
 #include "registry/auth.hpp"
 
 #include "base/text.hpp"
-#include "json/value.hpp"
 
 namespace coffer::registry {
 
@@ -89,11 +88,13 @@ Credentials decode_auth_header(std::string_view header) {
     const auto decoded = from_base64(header);
     if (!decoded) return {};
     const auto document = json::parse(*decoded);
-    if (!document) return {};
-    Credentials credentials{text_of(*document, "username"), text_of(*document, "password"),
-                            text_of(*document, "identitytoken"),
-                            text_of(*document, "registrytoken")};
-    const auto packed = from_base64(text_of(*document, "auth"));
+    return document ? decode_login(*document) : Credentials();
+}
+
+Credentials decode_login(const json::Value& login) {
+    Credentials credentials{text_of(login, "username"), text_of(login, "password"),
+                            text_of(login, "identitytoken"), text_of(login, "registrytoken")};
+    const auto packed = from_base64(text_of(login, "auth"));
     if (credentials.username.empty() && packed) {
         if (const auto pair = cut(*packed, ":")) {
             credentials.username = pair->first;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "json/value.hpp"
 
 namespace coffer::registry {
 
@@ -24,6 +25,8 @@ struct Credentials {
 
 // Base64url of a JSON object. Docker ignores one that does not decode: anonymous then.
 Credentials decode_auth_header(std::string_view header);
+// The object in it, which is that of an entry of docker's config.json too.
+Credentials decode_login(const json::Value& login);
 // "Basic ..." of a user name and password.
 std::string basic_authorization(const Credentials& credentials);
 

@@ -7,19 +7,44 @@
 
 #include "base/text.hpp"
 #include "http/message.hpp"
+#include "registry/registries.hpp"
 
 namespace coffer::registry {
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr int kMaxRedirects = 10;
 constexpr std::size_t kMaxErrorBody = 64 * 1024;
 constexpr std::chrono::seconds kLongestPause{20};
+constexpr std::uint64_t kProgress = 16 * 1024;  // bytes for which a broken connection was worth it
 
 bool is_redirect(long status) {
     return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+// What a refusal says of when to come again.
+std::string limits_of(const HttpHead& head) {
+    std::vector<std::string> parts;
+    for (const char* name : {"retry-after", "ratelimit-limit", "ratelimit-remaining"}) {
+        if (const std::string value = head.header(name); !value.empty())
+            parts.push_back(format("{}: {}", name, value));
+    }
+    return join(parts, ", ");
+}
+
+// What is taken from the headers, but for the location.
+Reply reply_of(const HttpHead& head, std::string body) {
+    Reply reply;
+    reply.status = head.status;
+    reply.body = std::move(body);
+    reply.content_type = head.header("content-type");
+    reply.digest = head.header("docker-content-digest");
+    reply.link = head.header("link");
+    reply.range = head.header("range");
+    reply.subject = head.header("oci-subject");
+    reply.authenticate = head.header("www-authenticate");
+    reply.limits = limits_of(head);
+    return reply;
 }
 
 // Appends to `body` up to `limit` bytes.
@@ -35,21 +60,16 @@ Transport::BodySink collect(std::string& body, std::size_t limit) {
 }  // namespace
 
 struct Client::Impl {
-    enum class Scheme { Undecided, Https, Http };
-    struct CachedToken {
-        std::string text;
-        Clock::time_point good_until;
-    };
     struct Policy {
         bool insecure = false;
         TlsFiles tls;
     };
     struct State {
-        Scheme scheme = Scheme::Undecided;
+        Scheme scheme = Scheme::Any;
         bool basic = false;
-        std::map<std::string, CachedToken> tokens;  // by scope
-        std::string identity_token;                 // that a token server gave
-        std::map<std::string, Policy> policies;     // by host
+        std::string identity_token;              // that a token server gave
+        std::optional<Distance> farthest;        // from which the registry has answered
+        std::map<std::string, Policy> policies;  // by host
     };
     struct Call {
         const Ask& ask;
@@ -62,16 +82,27 @@ struct Client::Impl {
         : options(std::move(given)),
           cancels{&cancel_given, &aborted},
           transport(options.limits),
-          address(options.host == "docker.io" ? "registry-1.docker.io" : options.host) {}
+          address(address_of(options.host)) {
+        state.lock()->scheme = options.access.scheme;
+    }
 
+    Result<Origin> locate(const std::string& url) const;
     Result<Policy> policy_of(const std::string& host);
     Result<HttpHead> exchange(Call& call);
+    Result<void> download(const Ask& ask, const std::string& digest, std::uint64_t size,
+                          std::uint64_t& received, const Sink& sink);
     Result<HttpHead> exchange_with(Scheme scheme, Call& call);
     Result<HttpHead> follow(Call& call, const Origin& home, std::string url,
                             const std::string& authorization);
-    std::string authorization_for(const std::string& scope);
-    Result<void> authenticate(const std::string& url, const std::string& challenge,
-                              const std::string& scope);
+    void go_out(HttpRequest& request, const Origin& origin, bool anonymous);
+    std::string authorization_for(const Origin& home, const std::string& scope);
+    std::string token_key(const Origin& home, const std::string& scope) const {
+        return Tokens::key(home.scheme + "://" + home.host, scope, options.credentials,
+                           options.access.headers);
+    }
+    Tokens& tokens() { return options.tokens != nullptr ? *options.tokens : own_tokens; }
+    Result<void> authenticate(const Origin& home, const std::string& url,
+                              const std::string& challenge, const std::string& scope);
     Result<Token> fetch_token(const std::string& url, const Challenge& challenge,
                               const std::string& scope);
     Result<void> pause(int attempt, const HttpHead* head) const;
@@ -81,8 +112,16 @@ struct Client::Impl {
     Transport::Cancels cancels;
     Transport transport;
     std::string address;
+    Tokens own_tokens;
     Sync<State> state;
 };
+
+// The registry itself is called as it was named, be it with the port that goes without saying.
+Result<Origin> Client::Impl::locate(const std::string& url) const {
+    Origin origin = TRY(origin_of(url));
+    if (origin.host + (origin.scheme == "http" ? ":80" : ":443") == address) origin.host = address;
+    return origin;
+}
 
 Result<Client::Impl::Policy> Client::Impl::policy_of(const std::string& host) {
     {
@@ -92,25 +131,46 @@ Result<Client::Impl::Policy> Client::Impl::policy_of(const std::string& host) {
     }
     // May ask the resolver: not under the lock.
     Policy policy{is_insecure(options.config, host), TRY(find_tls_files(options.config, host))};
+    if (host == address) {
+        const Host& access = options.access;
+        policy.insecure = policy.insecure || access.insecure;
+        policy.tls.authorities.insert(policy.tls.authorities.end(), access.tls.authorities.begin(),
+                                      access.tls.authorities.end());
+        if (!access.tls.client_certificate.empty()) {
+            policy.tls.client_certificate = access.tls.client_certificate;
+            policy.tls.client_key = access.tls.client_key;
+        }
+    }
     state.lock()->policies[host] = policy;
     return policy;
 }
 
-std::string Client::Impl::authorization_for(const std::string& scope) {
+// Through which proxy, and how far. A registry that is elsewhere has no business here; a manifest,
+// which is not the registry's own word, has none beyond the registry's host and its network.
+void Client::Impl::go_out(HttpRequest& request, const Origin& origin, bool anonymous) {
+    request.proxy = proxy_for(options.config.proxies, origin.scheme, origin.host);
+    if (origin.host == address) return;
+    const auto farthest = state.lock()->farthest;
+    const bool is_host = without_port(origin.host) == without_port(address);
+    request.refused = {Distance::Links};
+    if (farthest != Distance::Machine || (anonymous && !is_host))
+        request.refused.push_back(Distance::Machine);
+    if (anonymous && farthest != Distance::Private) request.refused.push_back(Distance::Private);
+}
+
+std::string Client::Impl::authorization_for(const Origin& home, const std::string& scope) {
     if (!options.credentials.registry_token.empty())
         return "Bearer " + options.credentials.registry_token;
-    auto locked = state.lock();
-    if (locked->basic) return basic_authorization(options.credentials);
-    const auto token = locked->tokens.find(scope);
-    if (token == locked->tokens.end() || token->second.good_until < Clock::now()) return {};
-    return "Bearer " + token->second.text;
+    if (state.lock()->basic) return basic_authorization(options.credentials);
+    const std::string token = tokens().find(token_key(home, scope));
+    return token.empty() ? token : "Bearer " + token;
 }
 
 Result<HttpHead> Client::Impl::follow(Call& call, const Origin& home, std::string url,
                                       const std::string& authorization) {
     const bool sends = call.ask.method != HttpMethod::Get && call.ask.method != HttpMethod::Head;
     for (int hop = 0; hop <= kMaxRedirects; ++hop) {
-        const auto origin = TRY(origin_of(url));
+        const auto origin = TRY(locate(url));
         const auto policy = TRY(policy_of(origin.host));
         if (origin.scheme == "http" && home.scheme != "http")
             return fail(Code::Internal, "registry redirects to the unencrypted address '{}'", url);
@@ -119,19 +179,28 @@ Result<HttpHead> Client::Impl::follow(Call& call, const Origin& home, std::strin
                             .headers = call.ask.headers,
                             .body = call.ask.body,
                             .tls = policy.tls};
+        if (call.ask.anonymous) request.tls.client_certificate = request.tls.client_key = "";
         if (policy.insecure) request.peer = HttpRequest::Peer::Unverified;
-        if (is_loopback(origin.host)) request.route = HttpRequest::Route::Direct;
+        go_out(request, origin, call.ask.anonymous);
         // Credentials are for the registry itself, never for where it points to.
-        if (origin == home && !authorization.empty())
-            request.headers.push_back("Authorization: " + authorization);
+        if (origin == home && !call.ask.anonymous) {
+            for (const std::string& header : options.access.headers)
+                request.headers.push_back(header);
+            if (!authorization.empty())
+                request.headers.push_back("Authorization: " + authorization);
+        }
         call.url = url;
         call.error_body.clear();
         const auto collect_error = collect(call.error_body, kMaxErrorBody);
         const auto sink = [&](const HttpHead& head, std::string_view bytes) -> Result<void> {
             if (head.status >= 200 && head.status < 300) return call.sink(head, bytes);
-            return is_redirect(head.status) ? Result<void>() : collect_error(head, bytes);
+            return collect_error(head, bytes);
         };
         auto head = TRY(transport.perform(request, sink, cancels));
+        if (origin.host == address) {
+            auto locked = state.lock();
+            locked->farthest = std::max(locked->farthest.value_or(head.from), head.from);
+        }
         const bool repeats = head.status == 307 || head.status == 308;
         if (!is_redirect(head.status) || (sends && !repeats)) return head;
         const std::string location = head.header("location");
@@ -148,7 +217,7 @@ Result<Token> Client::Impl::fetch_token(const std::string& url, const Challenge&
     const auto realm = challenge.params.find("realm");
     if (realm == challenge.params.end() || realm->second.empty())
         return fail(Code::Internal, "no realm in the challenge of registry '{}'", options.host);
-    const auto origin = TRY(origin_of(realm->second));
+    const auto origin = TRY(locate(realm->second));
     if (origin.scheme == "http" && url.starts_with("https:"))
         return fail(Code::Internal, "registry '{}' asks for a login at the unencrypted '{}'",
                     options.host, realm->second);
@@ -158,7 +227,7 @@ Result<Token> Client::Impl::fetch_token(const std::string& url, const Challenge&
                         .body = {},
                         .tls = policy.tls};
     if (policy.insecure) request.peer = HttpRequest::Peer::Unverified;
-    if (is_loopback(origin.host)) request.route = HttpRequest::Route::Direct;
+    go_out(request, origin, false);
     if (!credentials.identity_token.empty()) {
         const auto service = challenge.params.find("service");
         request.url = realm->second;
@@ -177,17 +246,15 @@ Result<Token> Client::Impl::fetch_token(const std::string& url, const Challenge&
         return fail(
             Code::Unauthorized, "Get \"{}\": unauthorized: {}", url,
             credentials.empty() ? "authentication required" : "incorrect username or password");
-    if (head.status != 200) {
-        Reply reply;
-        reply.status = head.status;
-        reply.body = std::move(body);
+    if (head.status != 200)
         return fail(is_worth_a_retry(head.status) ? Code::Unavailable : Code::Internal,
-                    "fetch a token from '{}': {}", origin.host, parse_error(reply).text);
-    }
+                    "fetch a token from '{}': {}", origin.host,
+                    parse_error(reply_of(head, std::move(body))).text);
     return parse_token(body);
 }
 
-Result<void> Client::Impl::authenticate(const std::string& url, const std::string& challenge_text,
+Result<void> Client::Impl::authenticate(const Origin& home, const std::string& url,
+                                        const std::string& challenge_text,
                                         const std::string& scope) {
     const auto challenges = parse_challenges(challenge_text);
     const auto find = [&](std::string_view scheme) {
@@ -197,9 +264,8 @@ Result<void> Client::Impl::authenticate(const std::string& url, const std::strin
     if (const auto bearer = find("bearer"); bearer != challenges.end()) {
         auto token = TRY(fetch_token(url, *bearer, scope));
         const auto good_for = std::chrono::seconds(std::max(token.expires_in_seconds, 60L) - 5);
-        auto locked = state.lock();
-        locked->tokens[scope] = {std::move(token.text), Clock::now() + good_for};
-        locked->identity_token = std::move(token.refresh);
+        tokens().add(token_key(home, scope), std::move(token.text), good_for);
+        state.lock()->identity_token = std::move(token.refresh);
         return {};
     }
     if (find("basic") == challenges.end())
@@ -213,22 +279,31 @@ Result<void> Client::Impl::authenticate(const std::string& url, const std::strin
 
 Result<HttpHead> Client::Impl::exchange_with(Scheme scheme, Call& call) {
     const Origin home{scheme == Scheme::Http ? "http" : "https", address};
-    const std::string url = call.ask.url.empty()
-                                ? home.scheme + "://" + address + "/v2/" + call.ask.path
-                                : call.ask.url;
+    std::string url = call.ask.url;
+    if (url.empty()) {
+        const std::string& root = call.ask.root.empty() ? options.access.api_root : call.ask.root;
+        url = home.scheme + "://" + address + root + call.ask.path;
+        if (!options.origin.empty())
+            url +=
+                (url.find('?') == std::string::npos ? "?ns=" : "&ns=") + url_encode(options.origin);
+    }
     const std::string& scope = call.ask.scope;
-    const std::string sent = authorization_for(scope);
+    const std::string sent = call.ask.anonymous ? std::string() : authorization_for(home, scope);
     auto head = TRY(follow(call, home, url, sent));
     // Only the registry's own answer may start a login.
-    if (head.status != 401 || call.url != url || sent.starts_with("Basic ")) return head;
-    TRY(authenticate(url, head.header("www-authenticate"), scope));
-    return follow(call, home, url, authorization_for(scope));
+    if (head.status != 401 || call.url != url || TRY(locate(url)) != home ||
+        sent.starts_with("Basic ") || call.ask.anonymous)
+        return head;
+    TRY(authenticate(home, url, head.header("www-authenticate"), scope));
+    return follow(call, home, url, authorization_for(home, scope));
 }
 
 // One attempt. An insecure registry is asked over TLS first and, when no TLS comes about, in plain.
 Result<HttpHead> Client::Impl::exchange(Call& call) {
     const Scheme known = state.lock()->scheme;
-    if (known != Scheme::Undecided) return exchange_with(known, call);
+    // What another host speaks says nothing of the registry.
+    if (known == Scheme::Any && call.ask.anonymous) return exchange_with(Scheme::Https, call);
+    if (known != Scheme::Any) return exchange_with(known, call);
     auto head = exchange_with(Scheme::Https, call);
     if (head || head.error().code != Code::Unavailable || !TRY(policy_of(address)).insecure) {
         if (head) state.lock()->scheme = Scheme::Https;
@@ -272,11 +347,11 @@ void Client::abort() {
 
 Result<Reply> Client::send(const Ask& ask) {
     for (int attempt = 0;; ++attempt) {
-        Reply reply;
-        const auto sink = collect(reply.body, ask.limit);
+        std::string body;
+        const auto sink = collect(body, ask.limit);
         Impl::Call call{.ask = ask, .sink = sink, .error_body = {}, .url = {}};
         auto head = impl_->exchange(call);
-        const bool last = attempt + 1 >= ask.tries;
+        const bool last = attempt + 1 >= std::min(ask.tries, impl_->options.tries);
         if (!head) {
             if (last || head.error().code != Code::Unavailable)
                 return fail(std::move(head).error());
@@ -287,14 +362,8 @@ Result<Reply> Client::send(const Ask& ask) {
             TRY(impl_->pause(attempt, &*head));
             continue;
         }
-        reply.status = head->status;
+        Reply reply = reply_of(*head, std::move(call.error_body.empty() ? body : call.error_body));
         reply.url = call.url;
-        if (!call.error_body.empty()) reply.body = std::move(call.error_body);
-        reply.content_type = head->header("content-type");
-        reply.digest = head->header("docker-content-digest");
-        reply.link = head->header("link");
-        reply.range = head->header("range");
-        reply.authenticate = head->header("www-authenticate");
         if (const auto location = head->header("location"); !location.empty())
             reply.location = TRY(resolve_url(call.url, location));
         return reply;
@@ -310,8 +379,8 @@ Result<std::string> Client::log_in() {
     return impl_->state.lock()->identity_token;
 }
 
-Result<Reply> Client::get(const std::string& repository, const std::string& path,
-                          const std::vector<std::string>& accept, std::size_t limit) {
+Ask pull_ask(const std::string& repository, const std::string& path,
+             const std::vector<std::string>& accept, std::size_t limit) {
     Ask ask{.path = repository + "/" + path,
             .url = {},
             .scope = pull_scope(repository),
@@ -319,12 +388,26 @@ Result<Reply> Client::get(const std::string& repository, const std::string& path
             .body = {},
             .limit = limit};
     for (const auto& type : accept) ask.headers.push_back("Accept: " + type);
-    return send(ask);
+    return ask;
 }
 
 Result<void> Client::download(const std::string& repository, const std::string& digest,
-                              std::uint64_t size, const Sink& sink) {
-    std::uint64_t received = 0;
+                              std::uint64_t size, std::uint64_t& received, const Sink& sink) {
+    return impl_->download(pull_ask(repository, "blobs/" + digest, {}, kMaxErrorBody), digest, size,
+                           received, sink);
+}
+
+Result<void> Client::download_from(const std::string& url, const std::string& digest,
+                                   std::uint64_t size, std::uint64_t& received, const Sink& sink) {
+    Ask ask;
+    ask.url = url;
+    ask.limit = kMaxErrorBody;
+    ask.anonymous = true;
+    return impl_->download(ask, digest, size, received, sink);
+}
+
+Result<void> Client::Impl::download(const Ask& whole, const std::string& digest, std::uint64_t size,
+                                    std::uint64_t& received, const Sink& sink) {
     int attempt = 0;
     while (received < size || size == 0) {
         const std::uint64_t from = received;
@@ -346,20 +429,16 @@ Result<void> Client::download(const std::string& repository, const std::string& 
             received += bytes.size();
             return {};
         };
-        Ask ask{.path = repository + "/blobs/" + digest,
-                .url = {},
-                .scope = pull_scope(repository),
-                .headers = {},
-                .body = {}};
+        Ask ask = whole;
         if (from > 0) ask.headers.push_back(format("Range: bytes={}-", from));
-        Impl::Call call{.ask = ask, .sink = take, .error_body = {}, .url = {}};
-        auto head = impl_->exchange(call);
-        if (received > from) attempt = 0;
-        const bool last = ++attempt == kTries;
+        Call call{.ask = ask, .sink = take, .error_body = {}, .url = {}};
+        auto head = exchange(call);
+        if (received - from >= kProgress) attempt = 0;
+        const bool last = ++attempt >= options.tries;
         if (!head) {
             if (last || head.error().code != Code::Unavailable)
                 return fail(std::move(head).error());
-            TRY(impl_->pause(attempt - 1, nullptr));
+            TRY(pause(attempt - 1, nullptr));
             continue;
         }
         if (head->status == 200 || head->status == 206) {
@@ -368,14 +447,12 @@ Result<void> Client::download(const std::string& repository, const std::string& 
                         received, size);
         }
         if (is_worth_a_retry(head->status) && !last) {
-            TRY(impl_->pause(attempt - 1, &*head));
+            TRY(pause(attempt - 1, &*head));
             continue;
         }
-        Reply reply;
-        reply.status = head->status;
-        reply.body = std::move(call.error_body);
-        reply.authenticate = head->header("www-authenticate");
-        return fail(Code::Internal, "fetch blob {}: {}", digest, parse_error(reply).text);
+        return fail(is_worth_a_retry(head->status) ? Code::Unavailable : Code::Internal,
+                    "fetch blob {}: {}", digest,
+                    parse_error(reply_of(*head, std::move(call.error_body))).text);
     }
     return {};
 }

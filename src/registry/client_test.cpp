@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <thread>
 
@@ -26,10 +27,12 @@ const Credentials kUser{"user", "secret", "", ""};
 
 Result<std::string> fetch(Client& client, std::uint64_t size) {
     std::string blob;
-    TRY(client.download("a/b", "sha256:x", size, [&](std::string_view bytes) -> Result<void> {
-        blob += bytes;
-        return {};
-    }));
+    std::uint64_t received = 0;
+    TRY(client.download("a/b", "sha256:x", size, received,
+                        [&](std::string_view bytes) -> Result<void> {
+                            blob += bytes;
+                            return {};
+                        }));
     return blob;
 }
 
@@ -39,7 +42,7 @@ TEST(Client, plain_http_on_loopback_after_tls_failed) {
     });
     const Cancel cancel;
     Client client(options_for(server), cancel);
-    const auto reply = MUST(client.get("a/b", "manifests/latest", {"t/1", "t/2"}, 100));
+    const auto reply = MUST(client.send(pull_ask("a/b", "manifests/latest", {"t/1", "t/2"}, 100)));
     EXPECT_EQ(reply.status, 200);
     EXPECT_EQ(reply.body, "{}");
     EXPECT_EQ(reply.content_type, "a/b");
@@ -53,7 +56,7 @@ TEST(Client, too_large_an_answer_is_an_error) {
     FakeServer server([](const FakeRequest&) { return answer("200 OK", std::string(101, 'x')); });
     const Cancel cancel;
     Client client(options_for(server), cancel);
-    EXPECT_FALSE(client.get("a", "manifests/x", {}, 100));
+    EXPECT_FALSE(client.send(pull_ask("a", "manifests/x", {}, 100)));
 }
 
 TEST(Client, token_is_fetched_once_with_the_users_name) {
@@ -69,13 +72,63 @@ TEST(Client, token_is_fetched_once_with_the_users_name) {
     host = server.host();
     const Cancel cancel;
     Client client(options_for(server, kUser), cancel);
-    EXPECT_EQ(MUST(client.get("a/b", "manifests/1", {}, 100)).body, "yes");
-    EXPECT_EQ(MUST(client.get("a/b", "manifests/2", {}, 100)).body, "yes");
+    EXPECT_EQ(MUST(client.send(pull_ask("a/b", "manifests/1", {}, 100))).body, "yes");
+    EXPECT_EQ(MUST(client.send(pull_ask("a/b", "manifests/2", {}, 100))).body, "yes");
     const auto requests = server.requests();
     ASSERT_EQ(requests.size(), 4U);
     EXPECT_EQ(requests[1].line,
               "GET /token?service=reg&scope=repository%3Aa%2Fb%3Apull&account=user HTTP/1.1");
     EXPECT_EQ(requests[1].header("Authorization"), "Basic dXNlcjpzZWNyZXQ=");
+}
+
+TEST(Client, a_token_is_for_other_clients_of_the_same_user_alone) {
+    std::string host;
+    std::atomic<int> given = 0;
+    FakeServer server([&](const FakeRequest& request) {
+        if (request.line.starts_with("GET /token"))
+            return answer("200 OK", format(R"({{"token":"t{}","expires_in":300}})", ++given));
+        if (!request.header("Authorization").empty()) return answer("200 OK", "yes");
+        return answer("401 Unauthorized", "",
+                      "WWW-Authenticate: Bearer realm=\"http://" + host + "/token\"\r\n");
+    });
+    host = server.host();
+    const Cancel cancel;
+    Tokens tokens;
+    const auto ask = [&](const Credentials& credentials, const std::string& repository) {
+        ClientOptions options = options_for(server, credentials);
+        options.tokens = &tokens;
+        MUST(Client(std::move(options), cancel).send(pull_ask(repository, "manifests/1", {}, 100)));
+        return server.requests().back().header("Authorization");
+    };
+    EXPECT_EQ(ask(kUser, "a"), "Bearer t1");
+    EXPECT_EQ(ask(kUser, "a"), "Bearer t1");
+    EXPECT_EQ(ask({}, "a"), "Bearer t2");
+    EXPECT_EQ(ask({"user", "other", "", ""}, "a"), "Bearer t3");
+    EXPECT_EQ(ask(kUser, "b"), "Bearer t4");
+    EXPECT_EQ(ask(kUser, "a"), "Bearer t1");
+}
+
+TEST(Client, a_token_that_is_refused_is_fetched_anew) {
+    std::string host;
+    std::atomic<int> given = 0;
+    FakeServer server([&](const FakeRequest& request) {
+        if (request.line.starts_with("GET /token"))
+            return answer("200 OK", format(R"({{"token":"t{}","expires_in":300}})", ++given));
+        if (request.header("Authorization") == format("Bearer t{}", given.load()))
+            return answer("200 OK", "yes");
+        return answer("401 Unauthorized", "",
+                      "WWW-Authenticate: Bearer realm=\"http://" + host + "/token\"\r\n");
+    });
+    host = server.host();
+    const Cancel cancel;
+    Tokens tokens;
+    ClientOptions options = options_for(server, kUser);
+    options.tokens = &tokens;
+    MUST(Client(options, cancel).send(pull_ask("a", "manifests/1", {}, 100)));
+    ++given;  // what it gave before counts no more
+    EXPECT_EQ(MUST(Client(options, cancel).send(pull_ask("a", "manifests/1", {}, 100))).status,
+              200);
+    EXPECT_EQ(given.load(), 3);
 }
 
 TEST(Client, identity_token_is_exchanged_by_post) {
@@ -90,7 +143,7 @@ TEST(Client, identity_token_is_exchanged_by_post) {
     host = server.host();
     const Cancel cancel;
     Client client(options_for(server, {"", "", "refresh", ""}), cancel);
-    EXPECT_EQ(MUST(client.get("a/b", "manifests/1", {}, 100)).body, "yes");
+    EXPECT_EQ(MUST(client.send(pull_ask("a/b", "manifests/1", {}, 100))).body, "yes");
 }
 
 TEST(Client, basic_login_and_its_refusals) {
@@ -101,14 +154,14 @@ TEST(Client, basic_login_and_its_refusals) {
     });
     const Cancel cancel;
     Client known(options_for(server, kUser), cancel);
-    EXPECT_EQ(MUST(known.get("a", "manifests/1", {}, 100)).body, "yes");
+    EXPECT_EQ(MUST(known.send(pull_ask("a", "manifests/1", {}, 100))).body, "yes");
     Client anonymous(options_for(server), cancel);
-    const auto refused = anonymous.get("a", "manifests/1", {}, 100);
+    const auto refused = anonymous.send(pull_ask("a", "manifests/1", {}, 100));
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().message,
               "Get \"http://" + server.host() + "/v2/a/manifests/1\": no basic auth credentials");
     Client wrong(options_for(server, {"user", "wrong", "", ""}), cancel);
-    EXPECT_EQ(MUST(wrong.get("a", "manifests/1", {}, 100)).status, 401);
+    EXPECT_EQ(MUST(wrong.send(pull_ask("a", "manifests/1", {}, 100))).status, 401);
     EXPECT_EQ(MUST(Client(options_for(server, kUser), cancel).log_in()), "");
     EXPECT_EQ(wrong.log_in().error().message, "login attempt to http://" + server.host() +
                                                   "/v2/ failed with status: 401 Unauthorized");
@@ -184,6 +237,79 @@ TEST(Client, another_host_cannot_ask_for_the_login) {
     for (const auto& request : thief.requests()) EXPECT_EQ(request.header("Authorization"), "");
 }
 
+Result<std::string> fetch_from(Client& client, const std::string& url) {
+    std::string blob;
+    std::uint64_t received = 0;
+    TRY(client.download_from(url, "sha256:x", 4, received,
+                             [&](std::string_view bytes) -> Result<void> {
+                                 blob += bytes;
+                                 return {};
+                             }));
+    return blob;
+}
+
+TEST(Client, a_manifest_points_to_the_registry_itself_or_away_from_here) {
+    FakeServer elsewhere([](const FakeRequest&) { return answer("200 OK", "blob"); });
+    const std::string port = elsewhere.host().substr(elsewhere.host().find(':'));
+    FakeServer server([&](const FakeRequest& request) {
+        if (request.line.starts_with("GET /away"))
+            return answer("302 Found", "", "Location: http://localhost" + port + "/\r\n");
+        return answer("200 OK", "blob");
+    });
+    const Cancel cancel;
+    Client client(options_for(server), cancel);
+    MUST(client.send(pull_ask("a", "manifests/1", {}, 100)));
+    EXPECT_EQ(MUST(fetch_from(client, "http://" + elsewhere.host() + "/layer")), "blob");
+    ASSERT_EQ(elsewhere.requests().size(), 1U);
+    for (const std::string& url :
+         {"http://localhost" + port + "/", "http://127.0.0.2" + port + "/",
+          std::string("http://169.254.169.254/"), std::string("http://10.0.0.1:1/"),
+          "http://" + server.host() + "/away"}) {
+        const auto refused = fetch_from(client, url);
+        ASSERT_FALSE(refused) << url;
+        EXPECT_EQ(refused.error().code, Code::Forbidden) << url << refused.error().message;
+    }
+    EXPECT_EQ(elsewhere.requests().size(), 1U);
+}
+
+TEST(Client, a_registry_on_loopback_does_not_send_us_to_the_links) {
+    FakeServer server([&](const FakeRequest&) {
+        return answer("302 Found", "", "Location: http://169.254.169.254/latest\r\n");
+    });
+    const Cancel cancel;
+    Client client(options_for(server), cancel);
+    const auto refused = fetch(client, 4);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Code::Forbidden);
+}
+
+TEST(Client, a_proxy_is_not_asked_for_what_is_near) {
+    FakeServer proxy([](const FakeRequest&) { return answer("200 OK", "blob"); });
+    FakeServer server([](const FakeRequest&) { return answer("200 OK", "yes"); });
+    const Cancel cancel;
+    auto options = options_for(server);
+    options.config.proxies.http = proxy.host();
+    Client client(options, cancel);
+    MUST(client.send(pull_ask("a", "manifests/1", {}, 100)));
+    EXPECT_EQ(MUST(fetch_from(client, "http://layers.example/")), "blob");
+    for (const char* url : {"http://169.254.169.254/", "http://10.1.2.3/", "http://x.localhost/",
+                            "http://2852039166/", "http://[::ffff:a9fe:a9fe]/"}) {
+        const auto refused = fetch_from(client, url);
+        ASSERT_FALSE(refused) << url;
+        EXPECT_EQ(refused.error().code, Code::Forbidden) << url;
+    }
+    EXPECT_EQ(proxy.requests().size(), 1U);
+}
+
+TEST(Client, what_a_foreign_host_speaks_is_not_taken_for_the_registry) {
+    FakeServer server([](const FakeRequest&) { return answer("200 OK", "blob"); });
+    const Cancel cancel;
+    Client client(options_for(server), cancel);
+    EXPECT_FALSE(fetch_from(client, "http://" + server.host() + "/layer"));
+    EXPECT_TRUE(server.requests().empty());
+    EXPECT_EQ(MUST(fetch(client, 4)), "blob");
+}
+
 TEST(Client, endless_redirects_and_other_schemes_are_refused) {
     FakeServer loop(
         [](const FakeRequest&) { return answer("302 Found", "", "Location: /again\r\n"); });
@@ -208,7 +334,7 @@ TEST(Client, busy_registry_is_asked_again) {
     });
     const Cancel cancel;
     Client client(options_for(server), cancel);
-    EXPECT_EQ(MUST(client.get("a", "manifests/1", {}, 100)).body, "yes");
+    EXPECT_EQ(MUST(client.send(pull_ask("a", "manifests/1", {}, 100))).body, "yes");
     EXPECT_EQ(count, 3);
 }
 
@@ -271,7 +397,7 @@ TEST(Client, silent_server_is_given_up) {
     options.limits.stall = milliseconds(100);
     Client client(options, cancel);
     const auto start = std::chrono::steady_clock::now();
-    EXPECT_FALSE(client.get("a", "manifests/1", {}, 100));
+    EXPECT_FALSE(client.send(pull_ask("a", "manifests/1", {}, 100)));
     EXPECT_LT(std::chrono::steady_clock::now() - start, milliseconds(5000));
 }
 
@@ -288,7 +414,7 @@ TEST(Client, cancel_ends_a_transfer_at_once) {
         std::this_thread::sleep_for(milliseconds(50));
         cancel.cancel();
     });
-    const auto reply = client.get("a", "manifests/1", {}, 100);
+    const auto reply = client.send(pull_ask("a", "manifests/1", {}, 100));
     canceller.join();
     ASSERT_FALSE(reply);
     EXPECT_EQ(reply.error().code, Code::Cancelled);
@@ -298,9 +424,10 @@ TEST(Client, sink_error_ends_the_download) {
     FakeServer server([](const FakeRequest&) { return answer("200 OK", "0123456789"); });
     const Cancel cancel;
     Client client(options_for(server), cancel);
-    const auto done = client.download("a", "sha256:x", 10, [](std::string_view) -> Result<void> {
-        return fail_with(ENOSPC, "write blob");
-    });
+    std::uint64_t received = 0;
+    const auto done = client.download(
+        "a", "sha256:x", 10, received,
+        [](std::string_view) -> Result<void> { return fail_with(ENOSPC, "write blob"); });
     ASSERT_FALSE(done);
     EXPECT_EQ(done.error().sys_errno, ENOSPC);
     EXPECT_EQ(server.requests().size(), 1U);

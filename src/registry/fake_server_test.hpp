@@ -15,9 +15,20 @@
 #include <vector>
 
 #include "base/sync.hpp"
+#include "registry/config.hpp"
 #include "sys/fd.hpp"
 
 namespace coffer::registry {
+
+// Nothing that this machine is configured with.
+inline Config no_files() {
+    Config config;
+    config.certs_dirs.clear();
+    config.registries_file.clear();
+    config.hosts_toml_dirs.clear();
+    config.registries_confs.clear();
+    return config;
+}
 
 struct FakeRequest {
     std::string line;  // "GET /v2/... HTTP/1.1"

@@ -28,9 +28,7 @@ RegistryError make_error(std::string code, std::string message) {
     return {std::move(code), std::move(text)};
 }
 
-}  // namespace
-
-RegistryError parse_error(const Reply& reply) {
+RegistryError error_of(const Reply& reply) {
     if (reply.status == 401) {
         for (const auto& challenge : parse_challenges(reply.authenticate)) {
             const auto error = challenge.params.find("error");
@@ -54,6 +52,16 @@ RegistryError parse_error(const Reply& reply) {
     if (reply.status == 403) return make_error("DENIED", {});
     if (reply.status == 429) return make_error("TOOMANYREQUESTS", {});
     return {{}, format("received unexpected HTTP status: {}", reply.status)};
+}
+
+}  // namespace
+
+RegistryError parse_error(const Reply& reply) {
+    RegistryError error = error_of(reply);
+    if (reply.status == 429 && !reply.limits.empty())
+        error.text += format(" ({})", to_utf8(reply.limits));
+    if (!reply.before.empty()) error.text += format(" (before that: {})", reply.before);
+    return error;
 }
 
 }  // namespace coffer::registry

@@ -49,9 +49,14 @@ struct TransferTarget {
     store::Store& store;
     InFlight& in_flight;
 };
+// A blob that is not unpacked; it goes on where an earlier try broke off. The lease holds it then.
+Result<void> fetch_blob(Repository& repository, const TransferTarget& target, store::Lease& lease,
+                        const oci::Descriptor& descriptor, const OnLayer& on_layer,
+                        const Cancel& cancel);
+
 // Gives the id of the image, which is in the store then, without a name. On failure nothing stays
 // that was not there before.
-Result<std::string> fetch_image(Client& client, const TransferTarget& target, const Plan& plan,
-                                const OnLayer& on_layer, const Cancel& cancel);
+Result<std::string> fetch_image(Repository& repository, const TransferTarget& target,
+                                const Plan& plan, const OnLayer& on_layer, const Cancel& cancel);
 
 }  // namespace coffer::registry

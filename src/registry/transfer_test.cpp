@@ -65,15 +65,16 @@ class FakeRegistry {
     void set(const std::string& path, std::string reply) {
         (*replies_.lock())[path] = std::move(reply);
     }
+    void copy(const std::string& from, const std::string& to) {
+        auto replies = replies_.lock();
+        (*replies)[to] = replies->at(from);
+    }
+    std::string body(const std::string& path) {
+        const std::string reply = replies_.lock()->at(path);
+        return reply.substr(reply.find("\r\n\r\n") + 4);
+    }
     oci::Reference reference(const std::string& tag) const {
         return MUST(oci::parse_reference(server_.host() + "/a/b:" + tag));
-    }
-    ClientOptions client_options() const {
-        ClientOptions options;
-        options.host = server_.host();
-        options.config.certs_dirs.clear();
-        options.first_pause = std::chrono::milliseconds(1);
-        return options;
     }
     std::size_t count(const std::string& part) {
         std::size_t n = 0;
@@ -98,16 +99,21 @@ class FakeRegistry {
 
 class Transfers : public testing::Test {
   protected:
+    std::unique_ptr<Repository> open() {
+        return MUST(Repository::open(
+            registries_, registry_.reference("x"),
+            {.credentials = {}, .limits = {}, .first_pause = std::chrono::milliseconds(1)},
+            cancel_));
+    }
     Result<Plan> resolve_tag(const std::string& tag, const std::string& platform = "linux/amd64") {
-        Client client(registry_.client_options(), cancel_);
-        return resolve(client, registry_.reference(tag), MUST(oci::parse_platform(platform)));
+        return resolve(*open(), registry_.reference(tag), MUST(oci::parse_platform(platform)));
     }
     Result<std::string> pull(const std::string& tag) {
-        Client client(registry_.client_options(), cancel_);
-        const auto plan = TRY(
-            resolve(client, registry_.reference(tag), MUST(oci::parse_platform("linux/amd64"))));
+        const auto repository = open();
+        const auto plan = TRY(resolve(*repository, registry_.reference(tag),
+                                      MUST(oci::parse_platform("linux/amd64"))));
         return fetch_image(
-            client, {*store_, in_flight_}, plan,
+            *repository, {*store_, in_flight_}, plan,
             [&](const LayerUpdate& update) { steps_.lock()->push_back(update); }, cancel_);
     }
     bool seen(LayerStep step) {
@@ -123,6 +129,7 @@ class Transfers : public testing::Test {
     }
 
     FakeRegistry registry_;
+    Registries registries_{no_files()};
     const Cancel cancel_;
     InFlight in_flight_;
     sys::TempDir dir_ = *sys::TempDir::create();
@@ -270,12 +277,12 @@ TEST_F(Transfers, manifest_must_have_its_digest) {
     auto reference = registry_.reference("one");
     reference.tag.clear();
     reference.digest = manifest.digest;
-    Client client(registry_.client_options(), cancel_);
+    const auto repository = open();
     const auto platform = MUST(oci::parse_platform("linux/amd64"));
-    EXPECT_TRUE(resolve(client, reference, platform));
+    EXPECT_TRUE(resolve(*repository, reference, platform));
     registry_.set("/v2/a/b/manifests/" + manifest.digest,
                   answer("200 OK", "{}", type_header(oci::media_type::kManifest)));
-    EXPECT_FALSE(resolve(client, reference, platform));
+    EXPECT_FALSE(resolve(*repository, reference, platform));
     registry_.set("/v2/a/b/manifests/one",
                   answer("200 OK", "{}",
                          type_header(oci::media_type::kManifest) +
@@ -283,6 +290,35 @@ TEST_F(Transfers, manifest_must_have_its_digest) {
     const auto wrong = resolve_tag("one");
     ASSERT_FALSE(wrong);
     EXPECT_EQ(wrong.error().message, "manifest verification failed for digest " + manifest.digest);
+}
+
+TEST_F(Transfers, manifest_of_another_algorithm_must_have_its_digest_too) {
+    const auto manifest = registry_.image("one", {});
+    const std::string sha512 = sha512_digest_of(registry_.body("/v2/a/b/manifests/one"));
+    auto reference = registry_.reference("one");
+    reference.tag.clear();
+    for (const auto& [digest, right] : {std::pair(sha512, true),
+                                        {"sha512:" + std::string(128, 'a'), false},
+                                        {"sha384:" + std::string(96, 'a'), false}}) {
+        reference.digest = digest;
+        registry_.copy("/v2/a/b/manifests/one", "/v2/a/b/manifests/" + digest);
+        const auto plan = resolve(*open(), reference, MUST(oci::parse_platform("linux/amd64")));
+        EXPECT_EQ(static_cast<bool>(plan), right) << digest;
+        EXPECT_EQ(plan ? plan->digest : "", right ? manifest.digest : "");
+    }
+}
+
+TEST_F(Transfers, size_of_a_known_blob_must_be_the_declared_one) {
+    const std::string tar = TarBuilder().file("a", "1").finish();
+    registry_.image("one", {tar});
+    MUST(pull("one"));
+    auto manifest = MUST(resolve_tag("one")).manifest;
+    manifest.layers[0].size += 1;
+    registry_.document("two", json::encode(manifest), oci::media_type::kManifest);
+    const auto wrong = pull("two");
+    ASSERT_FALSE(wrong);
+    EXPECT_EQ(wrong.error().message, format("blob {} has {} bytes, not the declared {}",
+                                            digest_of(tar), tar.size(), tar.size() + 1));
 }
 
 TEST_F(Transfers, unknown_image_in_dockers_words) {
@@ -312,8 +348,7 @@ TEST_F(Transfers, tags_are_listed_page_by_page) {
                   answer("200 OK", R"({"tags":["1","2"]})",
                          "Link: </v2/a/b/tags/list?last=2&n=2>; rel=\"next\"\r\n"));
     registry_.set("/v2/a/b/tags/list?last=2&n=2", answer("200 OK", R"({"tags":["3","bad tag"]})"));
-    Client client(registry_.client_options(), cancel_);
-    EXPECT_EQ(MUST(list_tags(client, registry_.reference("x"))),
+    EXPECT_EQ(MUST(list_tags(*open(), registry_.reference("x"))),
               (std::vector<std::string>{"1", "2", "3"}));
 }
 

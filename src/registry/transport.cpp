@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,6 +21,7 @@ using Clock = std::chrono::steady_clock;
 // to a registry: an engine that pulls nothing does not carry them.
 struct Curl {
     decltype(&::curl_easy_cleanup) easy_cleanup;
+    decltype(&::curl_easy_getinfo) easy_getinfo;
     decltype(&::curl_easy_init) easy_init;
     decltype(&::curl_easy_reset) easy_reset;
     decltype(&::curl_easy_setopt) easy_setopt;
@@ -57,6 +59,7 @@ const Result<Curl>& loaded() {
             return fail(Code::Internal, "load libcurl: {}", ::dlerror());
         }
         TRY(find(library, "curl_easy_cleanup", table.easy_cleanup));
+        TRY(find(library, "curl_easy_getinfo", table.easy_getinfo));
         TRY(find(library, "curl_easy_init", table.easy_init));
         TRY(find(library, "curl_easy_reset", table.easy_reset));
         TRY(find(library, "curl_easy_setopt", table.easy_setopt));
@@ -118,10 +121,13 @@ class Session {
 struct Exchange {
     const HttpRequest& request;
     const Transport::BodySink& sink;
-    HttpHead head;
-    std::optional<Error> sink_error;
+    const TransportLimits& limits;
+    HttpHead head = {};
+    std::optional<Error> sink_error = {};  // why a callback ended it
     Clock::time_point last_byte = Clock::now();
-    std::uint64_t sent = 0;  // of the request's body
+    std::uint64_t moved = 0;       // bytes either way
+    std::uint64_t sent = 0;        // of the request's body
+    std::size_t header_bytes = 0;  // of all answers
 };
 
 std::uint64_t size_of(const HttpBody& body) {
@@ -148,6 +154,7 @@ std::size_t on_upload(char* to, std::size_t size, std::size_t count, void* user)
         return CURL_READFUNC_ABORT;
     }
     exchange.sent += static_cast<std::uint64_t>(got);
+    exchange.moved += static_cast<std::uint64_t>(got);
     exchange.last_byte = Clock::now();
     if (body.on_sent) body.on_sent(exchange.sent);
     return static_cast<std::size_t>(got);
@@ -164,6 +171,14 @@ std::size_t on_header(char* data, std::size_t size, std::size_t count, void* use
     auto& exchange = *static_cast<Exchange*>(user);
     const std::string_view line = trim(std::string_view(data, size * count));
     exchange.last_byte = Clock::now();
+    exchange.moved += size * count;
+    exchange.header_bytes += size * count;
+    if (exchange.header_bytes > exchange.limits.headers) {
+        exchange.sink_error = Error{Code::Internal, 0,
+                                    format("\"{}\": the answer has more than {} bytes of headers",
+                                           exchange.request.url, exchange.limits.headers)};
+        return 0;
+    }
     if (line.starts_with("HTTP/")) {
         exchange.head = {};
         const auto fields = split_fields(line);
@@ -180,9 +195,41 @@ std::size_t on_body(char* data, std::size_t size, std::size_t count, void* user)
     auto& exchange = *static_cast<Exchange*>(user);
     const auto taken = exchange.sink(exchange.head, std::string_view(data, size * count));
     exchange.last_byte = Clock::now();
+    exchange.moved += size * count;
     if (taken) return size * count;
     exchange.sink_error = taken.error();
     return CURL_WRITEFUNC_ERROR;
+}
+
+Result<void> check_distance(const HttpRequest& request, std::optional<Distance> distance) {
+    const auto& refused = request.refused;
+    if (!distance || std::find(refused.begin(), refused.end(), *distance) == refused.end())
+        return {};
+    return fail(
+        Code::Forbidden, "\"{}\" is an address {}, to which a registry may not send us",
+        request.url,
+        *distance == Distance::Private ? "of a private network" : "of this machine or its links");
+}
+
+bool may_reach(Exchange& exchange, std::optional<Distance> distance) {
+    auto checked = check_distance(exchange.request, distance);
+    if (checked) return true;
+    exchange.sink_error = std::move(checked).error();
+    return false;
+}
+
+// Stands between the resolver and connect(2): what a name stood for before does not matter.
+curl_socket_t on_socket(void* user, curlsocktype, curl_sockaddr* address) {
+    if (!may_reach(*static_cast<Exchange*>(user), distance_of(address->addr)))
+        return CURL_SOCKET_BAD;
+    return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+// Stands before the request, also on a connection that was made for another one.
+int on_connection(void* user, char* peer, char*, int, int) {
+    return may_reach(*static_cast<Exchange*>(user), distance_of(std::string(peer)))
+               ? CURL_PREREQFUNC_OK
+               : CURL_PREREQFUNC_ABORT;
 }
 
 // CURLOPT_CAINFO would replace the system's authorities; this adds to them.
@@ -226,7 +273,7 @@ void configure(CURL* easy, const HttpRequest& request, const TransportLimits& li
     };
     set(CURLOPT_URL, request.url.c_str());
     set(CURLOPT_PROTOCOLS_STR, "http,https");
-    set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+    set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));
     set(CURLOPT_FOLLOWLOCATION, 0L);
     set(CURLOPT_NOSIGNAL, 1L);
     set(CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
@@ -253,7 +300,15 @@ void configure(CURL* easy, const HttpRequest& request, const TransportLimits& li
         set(CURLOPT_INFILESIZE_LARGE,
             static_cast<curl_off_t>(request.body ? size_of(*request.body) : 0));
     }
-    if (request.route == HttpRequest::Route::Direct) set(CURLOPT_PROXY, "");
+    // Always said, so that libcurl does not read the environment by rules of its own.
+    set(CURLOPT_PROXY, request.proxy.c_str());
+    set(CURLOPT_NOPROXY, "");
+    if (!request.refused.empty() && request.proxy.empty()) {
+        set(CURLOPT_OPENSOCKETFUNCTION, &on_socket);
+        set(CURLOPT_OPENSOCKETDATA, static_cast<void*>(&exchange));
+        set(CURLOPT_PREREQFUNCTION, &on_connection);
+        set(CURLOPT_PREREQDATA, static_cast<void*>(&exchange));
+    }
     if (request.peer == HttpRequest::Peer::Unverified) {
         set(CURLOPT_SSL_VERIFYPEER, 0L);
         set(CURLOPT_SSL_VERIFYHOST, 0L);
@@ -284,6 +339,8 @@ std::optional<CURLcode> run(const Session& session, const TransportLimits& limit
     std::vector<curl_waitfd> wakes;
     for (const Cancel* cancel : cancels) wakes.push_back({cancel->fd(), CURL_WAIT_POLLIN, 0});
     constexpr int kPollMilliseconds = 1000;
+    auto window = Clock::now();
+    std::uint64_t before = 0;  // moved, when the window began
     int running = 1;
     while (running > 0) {
         if (const auto code = curl().multi_perform(session.multi(), &running); code != CURLM_OK)
@@ -291,6 +348,11 @@ std::optional<CURLcode> run(const Session& session, const TransportLimits& limit
         if (any_cancelled(cancels)) return std::nullopt;
         if (running == 0) break;
         if (Clock::now() - exchange.last_byte > limits.stall) return std::nullopt;
+        if (Clock::now() - window > 5 * limits.stall) {
+            if (exchange.moved - before < limits.trickle) return std::nullopt;
+            window = Clock::now();
+            before = exchange.moved;
+        }
         const auto poll = std::min<long>(kPollMilliseconds, limits.stall.count());
         curl().multi_poll(session.multi(), wakes.data(), static_cast<unsigned>(wakes.size()),
                           static_cast<int>(poll), nullptr);
@@ -347,9 +409,13 @@ Transport::~Transport() = default;
 Result<HttpHead> Transport::perform(const HttpRequest& request, const BodySink& sink,
                                     const Cancels& cancels) {
     TRY(load_curl());
+    if (!request.refused.empty() && !request.proxy.empty()) {
+        const auto origin = TRY(origin_of(request.url));
+        TRY(check_distance(request, distance_of(without_port(origin.host))));
+    }
     auto session = impl_->take();
     CURL* easy = session->easy();
-    Exchange exchange{request, sink, {}, {}, Clock::now()};
+    Exchange exchange{request, sink, impl_->limits};
     std::array<char, CURL_ERROR_SIZE> error_text{};
     curl().easy_reset(easy);
     configure(easy, request, impl_->limits, exchange, error_text.data());
@@ -376,6 +442,10 @@ Result<HttpHead> Transport::perform(const HttpRequest& request, const BodySink& 
         return fail(is_transient(*code) ? Code::Unavailable : Code::Internal, "{} \"{}\": {}", verb,
                     request.url, why);
     }
+    const char* peer = nullptr;
+    curl().easy_getinfo(easy, CURLINFO_PRIMARY_IP, &peer);
+    if (request.proxy.empty() && peer != nullptr)
+        exchange.head.from = distance_of(std::string(peer)).value_or(Distance::World);
     impl_->idle.lock()->push_back(std::move(session));
     return std::move(exchange.head);
 }

@@ -1,6 +1,7 @@
 #pragma once
-// One HTTP/1.1 exchange over libcurl, with connections kept for the next one. No policy: no
-// redirect, no authentication, no retry. Safe from any thread; each exchange takes its own handle.
+// One HTTP exchange over libcurl (HTTP/2 where TLS settles on it), with connections kept for the
+// next one. No policy: no redirect, no authentication, no retry. Safe from any thread; each
+// exchange takes its own handle.
 
 #include <chrono>
 #include <functional>
@@ -35,10 +36,14 @@ struct HttpRequest {
     std::optional<HttpBody> body;      // not of Get and Head
     TlsFiles tls;
     enum class Peer { Verified, Unverified } peer = Peer::Verified;
-    enum class Route { Environment, Direct } route = Route::Environment;  // proxies
+    std::string proxy;  // empty: the host itself
+    // Where it must not go, for addresses that a registry gave. It is the address of the connection
+    // that counts; through a proxy, which resolves names itself, what the URL says.
+    std::vector<Distance> refused;
 };
 
 struct HttpHead {
+    Distance from = Distance::World;  // who sent it; through a proxy nobody knows
     long status = 0;
     std::map<std::string, std::string> headers;  // names in lower case; repeats joined by ", "
 
@@ -48,6 +53,9 @@ struct HttpHead {
 struct TransportLimits {
     std::chrono::milliseconds connect{30'000};
     std::chrono::milliseconds stall{60'000};  // without a single byte
+    // In five times that, fewer bytes than these are as good as none.
+    std::uint64_t trickle = 64 * 1024;
+    std::size_t headers = 256 * 1024;  // bytes of them
 };
 
 class Transport {

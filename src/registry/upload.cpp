@@ -14,6 +14,14 @@ std::string push_scope(const std::string& repository) {
     return "repository:" + repository + ":pull,push";
 }
 
+Ask push_ask(HttpMethod method, const std::string& repository, const std::string& path) {
+    Ask request;
+    request.method = method;
+    request.path = repository + path;
+    request.scope = push_scope(repository);
+    return request;
+}
+
 Failure refusal(const Reply& reply, std::string_view action) {
     const RegistryError error = parse_error(reply);
     const bool access = reply.status == 401 || reply.status == 403;
@@ -53,10 +61,7 @@ class Upload {
     std::string action() const { return "push blob " + blob_.digest; }
 
     Ask ask(HttpMethod method, const std::string& path) const {
-        Ask request;
-        request.method = method;
-        request.path = repository_ + path;
-        request.scope = push_scope(repository_);
+        Ask request = push_ask(method, repository_, path);
         if (!blob_.mount_from.empty()) request.scope += " " + pull_scope(blob_.mount_from);
         return request;
     }
@@ -169,12 +174,17 @@ Result<void> send_blobs(Client& client, const std::string& repository,
     return {};
 }
 
-Result<void> send_manifest(Client& client, const std::string& repository,
-                           const ManifestToSend& manifest) {
-    Ask request;
-    request.method = HttpMethod::Put;
-    request.path = repository + "/manifests/" + manifest.tag;
-    request.scope = push_scope(repository);
+Result<bool> has_manifest(Client& client, const std::string& repository,
+                          const ManifestToSend& manifest) {
+    Ask request = push_ask(HttpMethod::Head, repository, "/manifests/" + manifest.digest);
+    request.headers = {"Accept: " + manifest.media_type};
+    const Reply reply = TRY(client.send(request));
+    return reply.status == 200 && reply.digest == manifest.digest;
+}
+
+Result<std::string> send_manifest(Client& client, const std::string& repository,
+                                  const ManifestToSend& manifest) {
+    Ask request = push_ask(HttpMethod::Put, repository, "/manifests/" + manifest.tag);
     request.headers = {"Content-Type: " + manifest.media_type};
     request.body.emplace().text = manifest.text;
     const Reply reply = TRY(client.send(request));
@@ -183,7 +193,7 @@ Result<void> send_manifest(Client& client, const std::string& repository,
     if (!reply.digest.empty() && reply.digest != manifest.digest)
         return fail(Code::Internal, "push manifest {}: the registry calls it {} instead of {}",
                     manifest.tag, reply.digest, manifest.digest);
-    return {};
+    return reply.subject;
 }
 
 }  // namespace coffer::registry

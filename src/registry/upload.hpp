@@ -38,7 +38,12 @@ using OnSend = std::function<void(const SendUpdate&)>;
 // Errors are in docker's words: "denied: requested access to the resource is denied".
 Result<void> send_blobs(Client& client, const std::string& repository,
                         const std::vector<BlobToSend>& blobs, const OnSend& on_send);
-Result<void> send_manifest(Client& client, const std::string& repository,
-                           const ManifestToSend& manifest);
+// Whether the repository has it, whatever its tags are, with all that it names then.
+Result<bool> has_manifest(Client& client, const std::string& repository,
+                          const ManifestToSend& manifest);
+// Gives the subject of the manifest if the registry has taken note of it, else an empty text: then
+// it is for us to list it (add_referrer).
+Result<std::string> send_manifest(Client& client, const std::string& repository,
+                                  const ManifestToSend& manifest);
 
 }  // namespace coffer::registry

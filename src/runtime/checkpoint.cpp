@@ -1,18 +1,18 @@
 #include "runtime/checkpoint.hpp"
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <climits>
 
 #include "json/value.hpp"
 #include "runtime/hooks.hpp"
 #include "runtime/making.hpp"
 #include "runtime/mount_plan.hpp"
 #include "runtime/rootfs.hpp"
+#include "runtime/spec_check.hpp"
 #include "sys/clone.hpp"
 #include "sys/namespace.hpp"
 
@@ -29,6 +29,7 @@ constexpr std::size_t kDescriptorsLimit = 64 * 1024;
 constexpr const char* kMaskFileName = "mask-file";
 constexpr const char* kMaskFolderName = "mask-folder";
 constexpr const char* kExternalPrefix = "mount:";
+constexpr const char* kExternalNetwork = "network";
 
 Failure refuse(std::string_view what) {
     return fail(Code::NotImplemented, "checkpoint and restore of {} is not supported", what);
@@ -38,11 +39,12 @@ Failure refuse(std::string_view what) {
 Result<void> check_spec_for_criu(const Containers& containers, const oci::Spec& spec,
                                  const std::vector<MountPlan>& mounts) {
     if (containers.settings().rootless) return refuse("a container without root");
-    if (spec.process && spec.process->terminal) return refuse("process.terminal");
     bool own_pids = false;
     bool own_mounts = false;
     for (const oci::LinuxNamespace& ns : spec.linux->namespaces) {
-        if (!ns.path.empty()) return refuse(format("linux.namespaces '{}' by path", ns.type));
+        if (!ns.path.empty() && ns.type != "network") {
+            return refuse(format("linux.namespaces '{}' by path", ns.type));
+        }
         if (ns.type == "user") return refuse("linux.namespaces 'user'");
         own_pids |= ns.type == "pid";
         own_mounts |= ns.type == "mount";
@@ -70,12 +72,8 @@ Result<std::vector<MountPlan>> plan_for_criu(const Containers& containers, const
                                              const std::string& bundle) {
     MountContext context;
     context.bundle = bundle;
-    const auto has = [&](std::string_view type) {
-        return std::any_of(spec.linux->namespaces.begin(), spec.linux->namespaces.end(),
-                           [&](const oci::LinuxNamespace& ns) { return ns.type == type; });
-    };
-    context.owns_network = has("network");
-    context.private_cgroups = has("cgroup");
+    context.owns_network = find_namespace(spec, "network") != nullptr;
+    context.private_cgroups = find_namespace(spec, "cgroup") != nullptr;
     auto mounts = TRY(plan_mounts(spec, context));
     TRY(check_spec_for_criu(containers, spec, mounts));
     return mounts;
@@ -89,28 +87,16 @@ std::string set_folders(const CheckpointOptions& options, const char* log, criu:
     return format("{}/{}", criu.work_folder, log);
 }
 
-// One line of mountinfo: "36 35 98:0 /root /mount/point options ... - type source super,options".
-struct Mounted {
-    std::string root;
-    std::string point;
-    std::string super_options;
-};
-Result<std::vector<Mounted>> mounts_of(const std::string& process) {
-    std::vector<Mounted> all;
-    const std::string text = TRY(sys::read_file(format("/proc/{}/mountinfo", process)));
-    for (const std::string& line : split(text, '\n')) {
-        const std::vector<std::string> fields = split_fields(line);
-        if (fields.size() > 4) all.push_back({fields[3], fields[4], fields.back()});
-    }
-    return all;
+Result<std::vector<m::Mounted>> mounts_of(const std::string& process) {
+    return m::parse_mountinfo(TRY(sys::read_file(format("/proc/{}/mountinfo", process))));
 }
 
 std::string cgroup_options() {
     const std::string& point = sys::cgroup::host_layout().unified.mount_point;
     std::string options;
     if (const auto mounts = mounts_of("self"); mounts && !point.empty()) {
-        for (const Mounted& one : *mounts) {
-            if (one.point == point) options = one.super_options;
+        for (const m::Mounted& one : *mounts) {
+            if (one.point == point) options = one.options;
         }
     }
     return options;
@@ -145,6 +131,7 @@ std::string source_of(const MountPlan& plan, const State& state) {
 }
 
 using Pairs = std::vector<std::pair<std::string, std::string>>;
+using Inherited = std::vector<std::pair<std::string, int>>;
 
 Result<Pairs> external_mounts(const oci::Spec& spec, const std::vector<MountPlan>& mounts,
                               int pid) {
@@ -153,9 +140,9 @@ Result<Pairs> external_mounts(const oci::Spec& spec, const std::vector<MountPlan
         if (!is_external(plan)) continue;
         pairs.emplace_back(plan.destination, format("{}{}", kExternalPrefix, plan.destination));
     }
-    const std::vector<Mounted> mounted = TRY(mounts_of(format("{}", pid)));
+    const std::vector<m::Mounted> mounted = TRY(mounts_of(format("{}", pid)));
     for (const std::string& path : spec.linux->masked_paths) {
-        for (const Mounted& one : mounted) {
+        for (const m::Mounted& one : mounted) {
             if (one.point != clean_path(path)) continue;
             if (one.root == kMaskFile) pairs.emplace_back(one.point, kMaskFileName);
             if (one.root == kMaskFolder) pairs.emplace_back(one.point, kMaskFolderName);
@@ -180,29 +167,55 @@ std::string freezer_of(const std::string& path) {
 std::string descriptors_of(int pid) {
     json::Array links;
     for (int fd = 0; fd < 3; ++fd) {
-        std::array<char, PATH_MAX> link{};
-        const std::string path = format("/proc/{}/fd/{}", pid, fd);
-        const ssize_t n = ::readlink(path.c_str(), link.data(), link.size());
-        links.emplace_back(std::string(link.data(), n < 0 ? 0 : static_cast<std::size_t>(n)));
+        auto link = sys::read_link(AT_FDCWD, format("/proc/{}/fd/{}", pid, fd));
+        links.emplace_back(std::move(link).value_or(""));
     }
     return json::write(links);
 }
 
-// Pipes that led out of the container lead to where we have our own streams.
-Result<std::vector<std::pair<std::string, int>>> inherited(const std::string& images) {
-    std::vector<std::pair<std::string, int>> streams;
+Result<std::vector<std::string>> load_descriptors(const std::string& images) {
     const std::string text = TRY(
         sys::read_regular_file(AT_FDCWD, format("{}/{}", images, kDescriptors), kDescriptorsLimit));
     const json::Value links = TRY_CONTEXT(json::parse(text), "{}", kDescriptors);
+    std::vector<std::string> out;
     const json::Array* array = links.if_array();
     for (std::size_t i = 0; array != nullptr && i < array->size() && i < 3; ++i) {
         const std::string* link = (*array)[i].if_string();
-        if (link == nullptr || !link->starts_with("pipe:")) continue;
+        out.push_back(link == nullptr ? "" : *link);
+    }
+    return out;
+}
+
+// Pipes that led out of the container lead to where we have our own streams.
+Inherited inherited_streams(const std::vector<std::string>& links) {
+    Inherited streams;
+    for (std::size_t i = 0; i < links.size(); ++i) {
+        if (!links[i].starts_with("pipe:")) continue;
         const bool known = std::any_of(streams.begin(), streams.end(),
-                                       [&](const auto& one) { return one.first == *link; });
-        if (!known) streams.emplace_back(*link, static_cast<int>(i));
+                                       [&](const auto& one) { return one.first == links[i]; });
+        if (!known) streams.emplace_back(links[i], static_cast<int>(i));
     }
     return streams;
+}
+
+// The container's own terminal, not one of an exec.
+bool is_terminal(int master_fd, const std::vector<std::string>& links) {
+    unsigned number = 0;
+    return ::ioctl(master_fd, TIOCGPTN, &number) == 0 && !links.empty() &&
+           links.front() == format("/dev/pts/{}", number);
+}
+
+// Whose network the container is in: nullptr where it is its own, or the host's.
+const oci::LinuxNamespace* given_network(const oci::Spec& spec) {
+    const oci::LinuxNamespace* ns = find_namespace(spec, "network");
+    return ns != nullptr && !ns->path.empty() ? ns : nullptr;
+}
+
+Result<std::string> external_network(int pid) {
+    struct stat status {};
+    const sys::Fd network = TRY(sys::ns::open_of(pid, sys::ns::Kind::Network));
+    if (::fstat(network.get(), &status) != 0) return fail_errno("stat a network namespace");
+    return format("net[{}]:{}", status.st_ino, kExternalNetwork);
 }
 
 // In the mount namespace of CRIU's process: the root as a mount of its own with everything that
@@ -269,6 +282,9 @@ Result<void> checkpoint(const Containers& containers, const std::string& id,
     const std::string log = set_folders(options, "dump.log", call.options);
     call.options.pid = state.pid;
     call.options.external_mounts = TRY(external_mounts(spec, mounts, state.pid));
+    if (given_network(spec) != nullptr) {
+        call.options.external.push_back(TRY(external_network(state.pid)));
+    }
     call.options.freeze_cgroup = freezer_of(state.cgroup_path);
     call.options.track_memory = options.pre_dump || !call.options.parent_images.empty();
     TRY_CONTEXT(request_and_keep_options(call), "checkpoint container '{}' with '{}' (log: {})", id,
@@ -293,7 +309,13 @@ Result<Created> restore(const Containers& containers, const ContainerRequest& re
     call.options = options.criu_options;
     const std::string log = set_folders(options, "restore.log", call.options);
     call.options.root = making.state.rootfs;
-    call.options.inherited = TRY(inherited(options.image_folder));
+    const auto descriptors = TRY(load_descriptors(options.image_folder));
+    call.options.inherited = inherited_streams(descriptors);
+    sys::Fd network;
+    if (const oci::LinuxNamespace* ns = given_network(spec)) {
+        network = TRY_CONTEXT(sys::ns::open(ns->path, sys::ns::Kind::Network), "linux.namespaces");
+        call.options.inherited.emplace_back(kExternalNetwork, network.get());
+    }
     for (const MountPlan& plan : mounts) {
         if (!is_external(plan)) continue;
         call.options.external_mounts.emplace_back(format("{}{}", kExternalPrefix, plan.destination),
@@ -313,15 +335,19 @@ Result<Created> restore(const Containers& containers, const ContainerRequest& re
         const sys::Fd place = TRY(sys::open_file(masks, O_PATH | O_DIRECTORY));
         return m::attach(tree.get(), place.get());
     };
-    call.on_notice = [&](std::string_view script, int pid, std::span<sys::Fd>) -> Result<void> {
-        if (script == "setup-namespaces" && spec.hooks) {
-            const oci::State state = hook_state(spec, request.id, request.bundle, pid, "creating");
+    call.on_notice = [&](criu::Notice notice) -> Result<void> {
+        if (notice.script == "setup-namespaces" && spec.hooks) {
+            const oci::State state =
+                hook_state(spec, request.id, request.bundle, notice.pid, "creating");
             TRY(run_hooks("prestart", spec.hooks->prestart, state));
             TRY(run_hooks("createRuntime", spec.hooks->create_runtime, state));
         }
-        if (script == "post-restore") {
-            making.created.pid = pid;
-            making.created.pidfd = TRY(sys::open_pidfd(pid));
+        if (is_terminal(notice.master.get(), descriptors)) {
+            making.created.console = std::move(notice.master);
+        }
+        if (notice.script == "post-restore") {
+            making.created.pid = notice.pid;
+            making.created.pidfd = TRY(sys::open_pidfd(notice.pid));
             TRY(take_in(request, making));
         }
         return {};

@@ -53,11 +53,8 @@ Result<CheckpointOptions> options_of(const Args& args) {
 // Where earlier images are, from the new ones.
 Result<std::string> parent_images(const Args& args) {
     const std::string path = args.get("parent-path");
-    if (path.empty()) return path;
-    if (path.starts_with('/')) {
-        return fail(Code::InvalidArgument, "--parent-path '{}' must be relative", path);
-    }
-    return path;
+    if (!path.starts_with('/')) return path;
+    return fail(Code::InvalidArgument, "--parent-path '{}' must be relative", path);
 }
 
 }  // namespace
@@ -87,6 +84,7 @@ Result<int> restore_command(const Containers& containers, const Args& args) {
     const bool detach = args.has("detach");
     request.attended = !detach;
     const CheckpointOptions options = TRY(options_of(args));
+    TRY(check_console(request, !detach));
     const sys::Fd signals = detach ? sys::Fd() : TRY(watch_signals());
     Created process = TRY(restore(containers, request, options));
     if (detach) return 0;

@@ -9,7 +9,6 @@ namespace {
 using command::Command;
 using command::Completes;
 using command::Flag;
-using command::kAnyNumber;
 using command::list;
 using command::text;
 using command::toggle;

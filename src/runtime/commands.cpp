@@ -31,20 +31,6 @@ Result<std::string> absolute(const std::string& path) {
     return std::string(real.data());
 }
 
-// A terminal needs somebody who holds its other end.
-Result<void> check_console(const ContainerRequest& request, bool in_front) {
-    const oci::Spec spec = TRY(load_spec(request.bundle));
-    const bool terminal = spec.process && spec.process->terminal;
-    if (terminal && !in_front && request.console_socket.empty()) {
-        return fail(Code::InvalidArgument,
-                    "cannot allocate tty if runc will detach without setting console socket");
-    }
-    if (!terminal && !request.console_socket.empty()) {
-        return fail(Code::InvalidArgument, "cannot use console socket without a terminal");
-    }
-    return {};
-}
-
 std::string owner_of(const State& state) {
     return state.owner == 0 ? std::string("root") : format("#{}", state.owner);
 }
@@ -94,6 +80,7 @@ Result<int> run_command(const Containers& containers, const Args& args) {
     if (!args.has("keep")) TRY(containers.remove(request.id, Containers::Force::Yes));
     return status;
 }
+
 Result<int> state_command(const Containers& containers, const Args& args) {
     const std::string id = TRY(one_id(args, "state"));
     const Inspection container = TRY(containers.inspect(id));
@@ -203,6 +190,19 @@ Result<ContainerRequest> make_request(const Args& args, const char* command) {
     request.pid_file = args.get("pid-file");
     request.console_socket = args.get("console-socket");
     return request;
+}
+
+Result<void> check_console(const ContainerRequest& request, bool in_front) {
+    const oci::Spec spec = TRY(load_spec(request.bundle));
+    const bool terminal = spec.process && spec.process->terminal;
+    if (terminal && !in_front && request.console_socket.empty()) {
+        return fail(Code::InvalidArgument,
+                    "cannot allocate tty if runc will detach without setting console socket");
+    }
+    if (!terminal && !request.console_socket.empty()) {
+        return fail(Code::InvalidArgument, "cannot use console socket without a terminal");
+    }
+    return {};
 }
 
 Result<std::string> one_id(const Args& args, const char* command) {

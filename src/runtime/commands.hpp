@@ -11,6 +11,8 @@ namespace coffer::runtime {
 Result<std::string> one_id(const Args& args, const char* command);
 // What create, run and restore have in common.
 Result<ContainerRequest> make_request(const Args& args, const char* command);
+// A terminal needs somebody who holds its other end, and only a terminal has one.
+Result<void> check_console(const ContainerRequest& request, bool in_front);
 // How many descriptors from 3 up are to be passed on: --preserve-fds beside $LISTEN_FDS. Each must
 // have been given to us.
 Result<unsigned> preserved_fds(const Args& args);

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include <array>
-#include <climits>
+#include <map>
 
 #include "base/text.hpp"
 #include "sys/file.hpp"
@@ -61,48 +61,106 @@ Result<void> copy_status(int from, int to, const std::string& name) {
     return {};
 }
 
-Result<void> copy_file(int from, int to, const std::string& name) {
+// The bytes from `offset` on, in a file system that has them elsewhere than ours.
+Result<void> send_part(int from, int to, off_t offset, off_t end, const std::string& name) {
+    if (::lseek(to, offset, SEEK_SET) < 0) return fail_errno("copy '{}'", name);
+    while (offset < end) {
+        const ssize_t n = ::sendfile(to, from, &offset, static_cast<std::size_t>(end - offset));
+        if (n < 0) return fail_errno("copy '{}'", name);
+        if (n == 0) return {};  // it became shorter
+    }
+    return {};
+}
+
+Result<void> copy_part(int from, int to, off_t offset, off_t end, const std::string& name) {
+    off_t target = offset;
+    while (offset < end) {
+        const ssize_t n = ::copy_file_range(from, &offset, to, &target,
+                                            static_cast<std::size_t>(end - offset), 0);
+        if (n < 0 && (errno == EXDEV || errno == EOPNOTSUPP || errno == EINVAL || errno == ENOSYS))
+            return send_part(from, to, offset, end, name);
+        if (n < 0) return fail_errno("copy '{}'", name);
+        if (n == 0) return {};
+    }
+    return {};
+}
+
+Result<void> copy_content(int from, int to, off_t size, const std::string& name) {
+    if (::ftruncate(to, size) != 0) return fail_errno("copy '{}'", name);
+    off_t hole = 0;
+    for (;;) {
+        const off_t data = ::lseek(from, hole, SEEK_DATA);
+        if (data < 0 && errno == ENXIO) return {};
+        hole = data < 0 ? size : ::lseek(from, data, SEEK_HOLE);
+        if (data < 0 && errno != EINVAL) return fail_errno("copy '{}'", name);
+        if (hole < 0) return fail_errno("copy '{}'", name);
+        TRY(copy_part(from, to, data < 0 ? 0 : data, hole, name));
+        if (data < 0) return {};  // a file system that knows of no holes
+    }
+}
+
+// Files of which there are more names than one, by what they are and their first copy's path.
+struct Links {
+    sys::RootedDir top;
+    std::map<std::pair<dev_t, ino_t>, std::string> copies;
+};
+
+// True when it is a further name of what is there.
+Result<bool> copy_as_name(Links& links, const struct stat& status, int to, const std::string& path,
+                          const std::string& name) {
+    if (status.st_nlink < 2) return false;
+    const auto [known, is_new] =
+        links.copies.emplace(std::pair{status.st_dev, status.st_ino}, path);
+    if (is_new) return false;
+    const std::string& first = known->second;
+    const std::size_t slash = first.rfind('/');
+    const Fd folder = TRY(links.top.open_no_links(
+        slash == std::string::npos ? "." : first.substr(0, slash), O_PATH | O_DIRECTORY));
+    if (::linkat(folder.get(), first.substr(slash + 1).c_str(), to, name.c_str(), 0) != 0)
+        return fail_errno("link '{}'", name);
+    return true;
+}
+
+Result<void> copy_file(Links& links, int from, int to, const std::string& path,
+                       const std::string& name) {
     const Fd source = TRY(sys::open_at(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
-    if (!S_ISREG(TRY(status_of(source.get(), name)).st_mode)) return {};
+    const struct stat status = TRY(status_of(source.get(), name));
+    if (!S_ISREG(status.st_mode)) return {};
+    if (TRY(copy_as_name(links, status, to, path, name))) return {};
     const Fd target =
         TRY(sys::open_at(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY, 0600));
-    constexpr std::size_t kPart = 1U << 30U;
-    for (ssize_t n = 1; n > 0;) {
-        n = ::sendfile(target.get(), source.get(), nullptr, kPart);
-        if (n < 0) return fail_errno("copy '{}'", name);
-    }
+    TRY(copy_content(source.get(), target.get(), status.st_size, name));
     return copy_status(source.get(), target.get(), name);
 }
 
 Result<void> copy_link(int from, int to, const std::string& name) {
-    std::array<char, PATH_MAX> target{};
-    if (::readlinkat(from, name.c_str(), target.data(), target.size() - 1) < 0) {
-        return fail_errno("read link '{}'", name);
-    }
-    if (::symlinkat(target.data(), to, name.c_str()) != 0) return fail_errno("link '{}'", name);
+    const std::string target = TRY(sys::read_link(from, name));
+    if (::symlinkat(target.c_str(), to, name.c_str()) != 0) return fail_errno("link '{}'", name);
     return {};
 }
 
-Result<void> copy_children(int from, int to);
+Result<void> copy_children(Links& links, int from, int to, const std::string& path);
 
-Result<void> copy_folder(int from, int to, const std::string& name) {
+Result<void> copy_folder(Links& links, int from, int to, const std::string& path,
+                         const std::string& name) {
     const Fd source = TRY(sys::open_at(from, name, kFolder));
     if (::mkdirat(to, name.c_str(), 0700) != 0) return fail_errno("create folder '{}'", name);
     const Fd target = TRY(sys::open_at(to, name, kFolder));
-    TRY_CONTEXT(copy_children(source.get(), target.get()), "{}", name);
+    TRY_CONTEXT(copy_children(links, source.get(), target.get(), path + "/"), "{}", name);
     return copy_status(source.get(), target.get(), name);
 }
 
-Result<void> copy_entry(int from, int to, const std::string& name) {
+Result<void> copy_entry(Links& links, int from, int to, const std::string& path,
+                        const std::string& name) {
     struct stat status {};
     if (::fstatat(from, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
         return fail_errno("stat '{}'", name);
     }
     switch (status.st_mode & S_IFMT) {
         case S_IFDIR:
-            return copy_folder(from, to, name);
+            return copy_folder(links, from, to, path, name);
         case S_IFREG:
-            return copy_file(from, to, name);
+            return copy_file(links, from, to, path, name);
         case S_IFLNK:
             TRY(copy_link(from, to, name));
             break;
@@ -126,19 +184,22 @@ Result<void> copy_entry(int from, int to, const std::string& name) {
     return {};
 }
 
-Result<void> copy_children(int from, int to) {
-    for (const std::string& name : TRY(sys::list_dir(from))) TRY(copy_entry(from, to, name));
+Result<void> copy_children(Links& links, int from, int to, const std::string& path) {
+    for (const std::string& name : TRY(sys::list_dir(from)))
+        TRY(copy_entry(links, from, to, path + name, name));
     return {};
 }
 
 }  // namespace
 
-Result<void> copy_up(int from, int to) {
+Result<void> copy_up(int from, int to, FolderStatus status) {
     const Fd source = TRY(sys::open_at(from, ".", kFolder));
     const Fd target = TRY(sys::open_at(to, ".", kFolder));
     if (!TRY(sys::list_dir(target.get())).empty()) return {};
     auto copied = [&]() -> Result<void> {
-        TRY(copy_children(source.get(), target.get()));
+        Links links{sys::RootedDir(TRY(target.duplicate())), {}};
+        TRY(copy_children(links, source.get(), target.get(), ""));
+        if (status == FolderStatus::Kept) return {};
         return copy_status(source.get(), target.get(), ".");
     }();
     if (copied) return {};

@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <optional>
+#include <span>
 
 #include "base/text.hpp"
 #include "sys/clone.hpp"
@@ -115,10 +116,11 @@ std::string encode(const Options& options, std::span<const sys::Fd> folders, boo
         out += bytes(27, bytes(1, key) + number(2, static_cast<unsigned>(fd)));
     }
     out += number(34, static_cast<unsigned>(options.cgroup_mode));
+    for (const std::string& object : options.external) out += bytes(37, object);
     if (options.empty_network) out += number(38, kNewNet);
     text(44, options.freeze_cgroup);
     if (options.status_fd >= 0) out += number(49, static_cast<unsigned>(options.status_fd));
-    flag(50, options.orphan_terminal);
+    flag(50, true);  // orphan_pts_master: the master of a terminal is with who started it
     return out;
 }
 
@@ -126,8 +128,7 @@ std::string encode(const Options& options, std::span<const sys::Fd> folders, boo
 struct Response {
     std::uint64_t type = 0;
     bool success = false;
-    std::string script;  // of a notification
-    int pid = 0;
+    Notice notice;
     std::uint64_t error = 0;
     std::string message;
 };
@@ -143,8 +144,8 @@ Response decode(std::string_view payload) {
         if (field->number != 5) continue;
         Reader notice(field->bytes);
         while (const auto part = notice.next()) {
-            if (part->number == 1) response.script = part->bytes;
-            if (part->number == 2) response.pid = static_cast<int>(part->value);
+            if (part->number == 1) response.notice.script = part->bytes;
+            if (part->number == 2) response.notice.pid = static_cast<int>(part->value);
         }
     }
     return response;
@@ -172,10 +173,13 @@ Result<void> become_criu(const Child& child) {
     // It mounts in them, which must be in its own mount namespace, but looks for them among the
     // descriptors of who asks.
     const Options& options = child.call.options;
-    const sys::Fd folders[] = {TRY(sys::open_file(options.image_folder, O_RDONLY | O_DIRECTORY)),
-                               TRY(sys::open_file(options.work_folder, O_RDONLY | O_DIRECTORY))};
-    const int fds[] = {folders[0].get(), folders[1].get()};
+    const auto images = TRY(sys::open_file(options.image_folder, O_RDONLY | O_DIRECTORY));
+    const auto work = TRY(sys::open_file(options.work_folder, O_RDONLY | O_DIRECTORY));
+    const int fds[] = {images.get(), work.get()};
     TRY(sys::send_message(child.socket, kReady, fds));
+    for (const auto& [name, fd] : options.inherited) {
+        if (::fcntl(fd, F_SETFD, 0) != 0) return fail_errno("pass '{}' to criu", name);
+    }
     // Without close-on-exec, and not one of the standard ones.
     const int socket = ::fcntl(child.socket, F_DUPFD, 3);
     if (socket < 0) return fail_errno("pass the socket to '{}'", child.program);
@@ -197,13 +201,6 @@ void criu_in_child(void* argument) {
     ::_exit(1);
 }
 
-Result<Response> receive(int socket, std::vector<sys::Fd>& fds) {
-    sys::Message message = TRY(sys::receive_message(socket));
-    if (message.payload.empty()) return fail(Code::Unavailable, "it ended without an answer");
-    fds = std::move(message.fds);
-    return decode(message.payload);
-}
-
 Result<void> converse(const Call& call, int socket) {
     const bool restore = call.request == Request::Restore;
     const sys::Message first = TRY(sys::receive_message(socket));
@@ -216,11 +213,13 @@ Result<void> converse(const Call& call, int socket) {
     if (!sent && sent.error().sys_errno != EPIPE) return sent;  // else it has left its reason
     Result<void> noticed;
     for (;;) {
-        std::vector<sys::Fd> fds;
-        const Response response = TRY(receive(socket, fds));
+        sys::Message message = TRY(sys::receive_message(socket));
+        if (message.payload.empty()) return fail(Code::Unavailable, "it ended without an answer");
+        Response response = decode(message.payload);
         if (response.type == kNotify) {
+            if (!message.fds.empty()) response.notice.master = std::move(message.fds.front());
             // After a failure CRIU undoes what it has done, and then answers.
-            if (call.on_notice) noticed = call.on_notice(response.script, response.pid, fds);
+            if (call.on_notice) noticed = call.on_notice(std::move(response.notice));
             TRY(sys::send_message(socket, number(1, kNotify) + number(3, noticed ? 1 : 0)));
             continue;
         }

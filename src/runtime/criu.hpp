@@ -3,7 +3,6 @@
 // own. Single-threaded; criu runs as we do and looks at our descriptors through /proc.
 
 #include <functional>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,7 +28,9 @@ struct Options {
     std::string cgroup_root;    // of Restore
     // Mounts from outside: of Dump (mount point, name), of Restore (name, path).
     std::vector<std::pair<std::string, std::string>> external_mounts;
-    // Of Restore: what was open under a name is ours, by its number. Only 0, 1 and 2.
+    // Of Dump: objects from outside, "net[inode]:name".
+    std::vector<std::string> external;
+    // Of Restore: what had this name is ours, by its number.
     std::vector<std::pair<std::string, int>> inherited;
     CgroupMode cgroup_mode = CgroupMode::Soft;
     int status_fd = -1;
@@ -42,7 +43,12 @@ struct Options {
     bool auto_dedup = false;
     bool track_memory = false;
     bool empty_network = false;
-    bool orphan_terminal = false;  // the terminal's master is held outside of the container
+};
+
+struct Notice {
+    std::string script;  // "setup-namespaces" and so on
+    int pid = 0;         // where it names one
+    sys::Fd master;      // of "orphan-pts-master": of a terminal whose master was not in the images
 };
 
 struct Call {
@@ -53,9 +59,8 @@ struct Call {
     const sys::cgroup::Cgroup* cgroup = nullptr;
     // Of Restore: run by criu's process before criu is, in a mount namespace of its own.
     std::function<Result<void>()> prepare_in_child;
-    // Called at CRIU's notifications, "setup-namespaces" and so on; pid 0 where it names none. An
-    // error ends the request. Empty: they are not asked for.
-    std::function<Result<void>(std::string_view script, int pid, std::span<sys::Fd> fds)> on_notice;
+    // Called at CRIU's notifications. An error ends the request. Empty: they are not asked for.
+    std::function<Result<void>(Notice notice)> on_notice;
 };
 
 // What is restored is our child.

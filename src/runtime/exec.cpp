@@ -159,17 +159,6 @@ void joiner_in_child(void* argument) {
     ::_exit(0);
 }
 
-// The process behind a pidfd, in our pid namespace.
-Result<int> pid_of(int pidfd) {
-    const std::string text = TRY(sys::read_file(format("/proc/self/fdinfo/{}", pidfd), 4096));
-    for (const std::string& line : split(text, '\n')) {
-        if (!line.starts_with("Pid:")) continue;
-        const auto pid = parse_int(trim(std::string_view(line).substr(4)));
-        if (pid && *pid > 0) return static_cast<int>(*pid);
-    }
-    return fail(Code::NotFound, "the container's init has ended");
-}
-
 Result<Plan> plan_exec(int pidfd, const oci::Process& process, const ExecOptions& options) {
     TRY(check_process(process));
     Plan plan{process, options, pidfd, {}, 0, false, 0, 0};
@@ -201,12 +190,9 @@ Result<Plan> plan_exec(int pidfd, const oci::Process& process, const ExecOptions
         }
     }
     if (plan.join_user) {
-        const std::string uid_map = TRY(sys::read_file(format("/proc/{}/uid_map", pid)));
-        const std::string gid_map = TRY(sys::read_file(format("/proc/{}/gid_map", pid)));
-        const auto uids = TRY(sys::ns::parse_maps(uid_map));
-        const auto gids = TRY(sys::ns::parse_maps(gid_map));
-        plan.host_uid = TRY(sys::ns::map_id(uids, plan.identity.ids.uid));
-        plan.host_gid = TRY(sys::ns::map_id(gids, plan.identity.ids.gid));
+        const sys::ns::UserMaps maps = TRY(sys::ns::read_maps(format("{}", pid)));
+        plan.host_uid = TRY(sys::ns::map_id(maps.uids, plan.identity.ids.uid));
+        plan.host_gid = TRY(sys::ns::map_id(maps.gids, plan.identity.ids.gid));
     }
     return plan;
 }
@@ -219,10 +205,16 @@ Result<Executed> exec(int container_pidfd, const oci::Process& process,
     Plan plan = TRY(plan_exec(container_pidfd, process, options));
     sys::SocketPair pair = TRY(sys::make_socketpair(SOCK_SEQPACKET));
     ChildArgument argument{plan, pair.theirs, pair.ours, {}};
-    const sys::Fd group = options.cgroup == nullptr ? sys::Fd() : TRY(options.cgroup->clone_fd());
-    sys::Cloned cloned =
-        TRY(sys::clone_process({.cgroup_fd = group.get()}, joiner_in_child, &argument));
-    sys::Process joiner(cloned.pid, std::move(cloned.pidfd));
+    sys::Fd group = options.cgroup == nullptr ? sys::Fd() : TRY(options.cgroup->clone_fd());
+    auto cloned = sys::clone_process({.cgroup_fd = group.get()}, joiner_in_child, &argument);
+    if (!cloned && group && cloned.error().sys_errno == EBUSY) {
+        // The container has made groups of its own: where its first process is, others may be.
+        const int first = TRY(pid_of(container_pidfd));
+        group = TRY(options.cgroup->clone_fd_of(first));
+        cloned = sys::clone_process({.cgroup_fd = group.get()}, joiner_in_child, &argument);
+    }
+    if (!cloned) return fail(cloned.error());
+    sys::Process joiner(cloned->pid, std::move(cloned->pidfd));
     pair.theirs.reset();
     Answers answers;
     TRY(hear(pair.ours.get(), answers));

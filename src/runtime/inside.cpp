@@ -110,9 +110,7 @@ Result<void> mount_inside(const RootedDir& root, const MountPlan& plan, std::vec
             return mount_cgroups(target, plan, trees);
         }
         case MountKind::Bind: {
-            struct stat status {};
-            if (::fstat(trees[0].get(), &status) != 0) return fail_errno("stat");
-            const auto kind = S_ISDIR(status.st_mode) ? TargetKind::Folder : TargetKind::File;
+            const TargetKind kind = TRY(target_kind(trees[0].get()));
             const Fd target = TRY(make_target(root, plan.destination, kind));
             TRY(m::attach(trees[0].get(), target.get()));
             trees.clear();

@@ -65,6 +65,11 @@ Result<void> set_label_in_child(const sys::Fd& host_proc, const oci::Process& pr
         if (!done && done.error().sys_errno == ENOENT) {
             done = write_attribute(host_proc, "self/attr/exec", value);
         }
+        if (!done && done.error().sys_errno == ENOENT) {
+            return fail(Code::InvalidArgument,
+                        "process.apparmorProfile '{}': this profile is not loaded",
+                        process.apparmor_profile);
+        }
         TRY_CONTEXT(std::move(done), "process.apparmorProfile '{}'", process.apparmor_profile);
     }
     if (!process.selinux_label.empty()) {

@@ -27,12 +27,6 @@ Kind kind_of(const std::string& type) {
     return Kind::Mount;
 }
 
-sys::ns::IdMaps to_maps(const std::vector<oci::LinuxIdMapping>& mappings) {
-    sys::ns::IdMaps maps;
-    for (const auto& map : mappings) maps.push_back({map.container_id, map.host_id, map.size});
-    return maps;
-}
-
 // The ids that exist inside, as themselves: who is inside names them so.
 sys::ns::IdMaps from_inside(sys::ns::IdMaps maps) {
     for (sys::ns::IdMap& map : maps) map.outside = map.inside;
@@ -69,10 +63,9 @@ Result<void> plan_user_namespace(Launch& launch) {
         }
         context.unprivileged = sys::ns::in_user_namespace();
         if (context.unprivileged) {
-            const std::string uids = TRY(sys::read_file("/proc/self/uid_map"));
-            const std::string gids = TRY(sys::read_file("/proc/self/gid_map"));
-            context.uids = from_inside(TRY(sys::ns::parse_maps(uids)));
-            context.gids = from_inside(TRY(sys::ns::parse_maps(gids)));
+            sys::ns::UserMaps maps = TRY(sys::ns::read_maps("self"));
+            context.uids = from_inside(std::move(maps.uids));
+            context.gids = from_inside(std::move(maps.gids));
         }
         return {};
     }
@@ -119,14 +112,11 @@ Result<bool> owns(const Launch& launch, Kind wanted) {
             return !launch.context.unprivileged;
         }
         const sys::Fd shared = TRY(sys::ns::open_self(wanted));
-        const sys::Fd owner = TRY(sys::ns::owner_of(shared.get()));
         const sys::Fd ours = TRY(sys::ns::open_self(Kind::User));
-        return sys::ns::same(owner.get(), ours.get());
+        return sys::ns::is_owned_by(shared.get(), ours.get());
     }
     for (const auto& [kind, fd] : launch.joins) {
-        if (kind != wanted) continue;
-        const sys::Fd owner = TRY(sys::ns::owner_of(fd.get()));
-        return sys::ns::same(owner.get(), launch.userns.get());
+        if (kind == wanted) return sys::ns::is_owned_by(fd.get(), launch.userns.get());
     }
     return false;
 }

@@ -9,6 +9,7 @@
 #include "base/log.hpp"
 #include "base/time.hpp"
 #include "json/codec.hpp"
+#include "runtime/delegation.hpp"
 #include "runtime/hooks.hpp"
 #include "runtime/resources.hpp"
 #include "runtime/seccomp_cache.hpp"
@@ -210,6 +211,8 @@ Result<Making> begin(const Containers& containers, const ContainerRequest& reque
     making.state = first_state(request, making.spec);
     TRY(making.folder.save(making.state));
     TRY(make_cgroup(containers.settings(), making));
+    if (making.cgroup && !containers.settings().rootless)
+        TRY(delegate_cgroup(making.spec, making.cgroup));
     if (making.spec.linux && making.spec.linux->intel_rdt) TRY(make_resctrl_group(making));
     return making;
 }

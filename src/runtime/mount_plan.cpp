@@ -14,34 +14,6 @@ using sys::mount::Depth;
 using sys::mount::Propagation;
 namespace m = sys::mount;
 
-struct Flag {
-    std::string_view name;
-    std::uint64_t set;
-    std::uint64_t clear;
-};
-
-// Each also exists with an "r" in front, for a whole tree.
-constexpr Flag kFlags[] = {
-    {"ro", m::kReadOnly, 0},
-    {"rw", 0, m::kReadOnly},
-    {"nosuid", m::kNoSuid, 0},
-    {"suid", 0, m::kNoSuid},
-    {"nodev", m::kNoDev, 0},
-    {"dev", 0, m::kNoDev},
-    {"noexec", m::kNoExec, 0},
-    {"exec", 0, m::kNoExec},
-    {"noatime", m::kNoAtime, m::kAtimeMask},
-    {"atime", 0, m::kAtimeMask},
-    {"relatime", 0, m::kAtimeMask},
-    {"norelatime", 0, m::kAtimeMask},
-    {"strictatime", m::kStrictAtime, m::kAtimeMask},
-    {"nostrictatime", 0, m::kAtimeMask},
-    {"nodiratime", m::kNoDirAtime, 0},
-    {"diratime", 0, m::kNoDirAtime},
-    {"nosymfollow", m::kNoSymlinkFollow, 0},
-    {"symfollow", 0, m::kNoSymlinkFollow},
-};
-
 constexpr std::pair<std::string_view, Propagation> kPropagations[] = {
     {"private", Propagation::Private},
     {"slave", Propagation::Slave},
@@ -49,25 +21,19 @@ constexpr std::pair<std::string_view, Propagation> kPropagations[] = {
     {"unbindable", Propagation::Unbindable},
 };
 
-// They ask for what is done anyway, or belong to mount(8).
-constexpr std::string_view kWithoutEffect[] = {"defaults",    "silent", "loud",
-                                               "newinstance", "async",  "nomand"};
-
-void apply(Attributes& attributes, const Flag& flag) {
+void apply(Attributes& attributes, const m::Flag& flag) {
     attributes.set = (attributes.set & ~flag.clear) | flag.set;
     attributes.clear = (attributes.clear & ~flag.set) | flag.clear;
 }
 
 bool take_flag(MountPlan& plan, std::string_view option) {
-    for (const Flag& flag : kFlags) {
-        if (option == flag.name) {
-            apply(plan.attributes, flag);
-            return true;
-        }
-        if (option.starts_with('r') && option.substr(1) == flag.name) {
-            apply(plan.recursive_attributes, flag);
-            return true;
-        }
+    if (const auto flag = m::find_flag(option)) {
+        apply(plan.attributes, *flag);
+        return true;
+    }
+    if (const auto flag = option.starts_with('r') ? m::find_flag(option.substr(1)) : std::nullopt) {
+        apply(plan.recursive_attributes, *flag);
+        return true;
     }
     for (const auto& [name, propagation] : kPropagations) {
         const bool recursive = option.starts_with('r') && option.substr(1) == name;
@@ -95,9 +61,7 @@ Result<void> take_options(MountPlan& plan, const oci::Mount& mount, bool bind) {
         } else if (option == "idmap" || option == "ridmap") {
             plan.id_mapped = true;
             if (option == "ridmap") plan.id_map_depth = Depth::Recursive;
-        } else if (take_flag(plan, option) ||
-                   std::find(std::begin(kWithoutEffect), std::end(kWithoutEffect), option) !=
-                       std::end(kWithoutEffect) ||
+        } else if (take_flag(plan, option) || m::is_without_effect(option) ||
                    (option == "remount" && plan.kind == MountKind::Remount)) {
             continue;
         } else if ((bind || plan.kind == MountKind::Layers) && option.starts_with("subpath=")) {
@@ -112,12 +76,6 @@ Result<void> take_options(MountPlan& plan, const oci::Mount& mount, bool bind) {
         }
     }
     return {};
-}
-
-sys::ns::IdMaps to_maps(const std::vector<oci::LinuxIdMapping>& mappings) {
-    sys::ns::IdMaps maps;
-    for (const auto& map : mappings) maps.push_back({map.container_id, map.host_id, map.size});
-    return maps;
 }
 
 // Ids given to a file system that the stage makes are the container's; the stage is outside.
@@ -183,6 +141,14 @@ Result<MountKind> kind_of(const oci::Mount& mount, const std::string& destinatio
 bool made_inside(MountKind kind) {
     return kind == MountKind::Proc || kind == MountKind::ProcBind || kind == MountKind::Sysfs ||
            kind == MountKind::Mqueue || kind == MountKind::Cgroup || kind == MountKind::CgroupBind;
+}
+
+}  // namespace
+
+sys::ns::IdMaps to_maps(const std::vector<oci::LinuxIdMapping>& mappings) {
+    sys::ns::IdMaps maps;
+    for (const auto& map : mappings) maps.push_back({map.container_id, map.host_id, map.size});
+    return maps;
 }
 
 Result<MountPlan> plan_mount(const oci::Mount& mount, const MountContext& context) {
@@ -264,13 +230,11 @@ Result<MountPlan> plan_mount(const oci::Mount& mount, const MountContext& contex
     return plan;
 }
 
-}  // namespace
-
 std::vector<std::string> mount_options() {
     std::vector<std::string> names = {"bind",    "rbind",     "idmap", "ridmap",
                                       "remount", "tmpcopyup", "copyup"};
-    for (const std::string_view name : kWithoutEffect) names.emplace_back(name);
-    for (const Flag& flag : kFlags) {
+    for (const std::string_view name : m::kWithoutEffect) names.emplace_back(name);
+    for (const m::Flag& flag : m::kFlags) {
         names.emplace_back(flag.name);
         names.push_back(format("r{}", flag.name));
     }

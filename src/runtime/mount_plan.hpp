@@ -12,6 +12,8 @@
 
 namespace coffer::runtime {
 
+sys::ns::IdMaps to_maps(const std::vector<oci::LinuxIdMapping>& mappings);
+
 enum class MountKind : std::uint8_t {
     Bind,
     Layers,  // the folders of an image, id-mapped and read-only: an overlay of "lowerdir+" options
@@ -74,6 +76,8 @@ struct MountContext {
 // What `options` of a mount may hold besides the options of its file system; for `features`.
 std::vector<std::string> mount_options();
 
+// One by itself.
+Result<MountPlan> plan_mount(const oci::Mount& mount, const MountContext& context);
 Result<std::vector<MountPlan>> plan_mounts(const oci::Spec& spec, const MountContext& context);
 
 }  // namespace coffer::runtime

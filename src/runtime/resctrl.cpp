@@ -8,6 +8,7 @@
 #include <map>
 
 #include "sys/file.hpp"
+#include "sys/mount.hpp"
 
 namespace coffer::runtime::resctrl {
 
@@ -101,11 +102,8 @@ Result<void> check(const oci::LinuxIntelRdt& wanted) {
 }
 
 std::optional<std::string> parse_mount_point(std::string_view mountinfo) {
-    for (const std::string& line : split(mountinfo, '\n')) {
-        const auto halves = cut(line, " - ");
-        if (!halves || !halves->second.starts_with("resctrl ")) continue;
-        const std::vector<std::string> fields = split_fields(halves->first);
-        if (fields.size() > 4) return fields[4];
+    for (const auto& mounted : sys::mount::parse_mountinfo(mountinfo)) {
+        if (mounted.type == "resctrl") return mounted.point;
     }
     return std::nullopt;
 }

@@ -31,17 +31,6 @@ std::string root_path(const RootfsRequest& request) {
     return path.starts_with('/') ? path : request.context.bundle + "/" + path;
 }
 
-// A layer: read-only, and with the container's ids where there is a user namespace.
-Result<Fd> open_layer(const std::string& path, int userns_fd, std::uint64_t flags) {
-    Fd tree = TRY(m::clone_tree(AT_FDCWD, path, Depth::One));
-    TRY_CONTEXT(m::set_attributes(
-                    tree.get(),
-                    {.set = flags, .propagation = Propagation::Private, .idmap_userns = userns_fd},
-                    Depth::One),
-                "layer '{}'", path);
-    return tree;
-}
-
 // Flags of the top, then of the whole tree, then propagation: each has its own depth.
 Result<void> apply_attributes(int mount, const MountPlan& plan) {
     Attributes top = plan.attributes;
@@ -75,9 +64,10 @@ Result<Fd> clone_part(const std::string& source, const std::string& subpath, Dep
     return m::clone_tree(part.get(), "", depth);
 }
 
-Result<Fd> open_bind(const MountPlan& plan, const CreateOptions& options, int container_userns) {
-    const bool theirs = plan.destination == kShm && options.shm_mount_ns_fd >= 0;
-    Fd tree = TRY_CONTEXT(theirs ? clone_mount_of(options.shm_mount_ns_fd, kShm)
+// `shm_mount_ns` as in CreateOptions.
+Result<Fd> open_bind(const MountPlan& plan, int container_userns, int shm_mount_ns) {
+    const bool theirs = plan.destination == kShm && shm_mount_ns >= 0;
+    Fd tree = TRY_CONTEXT(theirs ? clone_mount_of(shm_mount_ns, kShm)
                                  : clone_part(plan.source, plan.subpath, plan.depth),
                           "mount '{}'", plan.destination);
     if (plan.id_mapped) {
@@ -117,56 +107,9 @@ Result<std::vector<Fd>> open_cgroups(const CreateOptions& options, const MountPl
     return trees;
 }
 
-// Attaches a file system of the stage's own in its view of the host's /dev, of which nobody needs
-// more than the nodes, and those for createContainer hooks only. The result is where.
-Result<std::string> place_out_of_sight(const Fd& mount) {
-    for (const std::string folder : {"/dev/shm", "/dev/mqueue", "/dev"}) {
-        const auto place = sys::open_file(folder, O_PATH | O_DIRECTORY | O_NOFOLLOW);
-        if (!place) continue;
-        TRY(m::attach(mount.get(), place->get()));
-        return folder;
-    }
-    return fail(Code::NotFound, "the host has no folder '/dev'");
-}
-
-std::vector<int> numbers_of(const std::vector<Fd>& fds) {
-    std::vector<int> numbers;
-    numbers.reserve(fds.size());
-    for (const Fd& fd : fds) numbers.push_back(fd.get());
-    return numbers;
-}
-
-// From its layers; one alone is what it is.
-Result<Fd> make_image(const MountPlan& plan, std::vector<Fd> layers, int scratch_fd) {
-    const std::uint64_t flags = plan.attributes.set | plan.recursive_attributes.set | m::kReadOnly;
-    Fd image;
-    if (layers.size() == 1) {
-        image = std::move(layers.front());
-        TRY(m::set_attributes(image.get(), {.set = flags}, Depth::One));
-    } else {
-        auto overlay = m::create_overlay(numbers_of(layers), -1, -1, flags);
-        if (!overlay && overlay.error().code == Code::NotImplemented) {
-            overlay = m::overlay_by_path(numbers_of(layers), -1, scratch_fd, flags);
-        }
-        image = TRY(std::move(overlay));
-    }
-    if (plan.subpath.empty()) return image;
-    // Only of what is attached can a part be taken.
-    TRY(place_out_of_sight(image));
-    const sys::RootedDir root(std::move(image));
-    const Fd part = TRY_CONTEXT(root.open(plan.subpath, O_PATH), "'{}' of the image", plan.subpath);
-    return m::clone_tree(part.get(), "", Depth::One);
-}
-
 Result<Fd> make_overlay(const RootfsRequest& request, SourceTrees& trees, int scratch_fd) {
-    const std::vector<int> lowers = numbers_of(trees.layers);
-    const Fd diff = TRY(sys::open_at(trees.upper.get(), "diff", O_PATH | O_DIRECTORY | O_NOFOLLOW));
-    const Fd work = TRY(sys::open_at(trees.upper.get(), "work", O_PATH | O_DIRECTORY | O_NOFOLLOW));
-    auto overlay = m::create_overlay(lowers, diff.get(), work.get(), m::kNoDev);
-    if (!overlay && overlay.error().code == Code::NotImplemented) {
-        overlay = m::overlay_by_path(lowers, trees.upper.get(), scratch_fd, m::kNoDev);
-    }
-    Fd root = TRY(std::move(overlay));
+    Fd root = TRY(
+        m::create_overlay(sys::numbers_of(trees.layers), trees.upper.get(), scratch_fd, m::kNoDev));
     // An upper that the mounter's ids cannot write makes the kernel fall back to read-only, with a
     // line in its log as the only sign.
     if (TRY(m::info(root.get())).read_only) {
@@ -176,12 +119,6 @@ Result<Fd> make_overlay(const RootfsRequest& request, SourceTrees& trees, int sc
     trees.layers.clear();
     trees.upper.reset();
     return root;
-}
-
-Result<bool> is_file(int fd) {
-    struct stat status {};
-    if (::fstat(fd, &status) != 0) return fail_errno("stat");
-    return !S_ISDIR(status.st_mode);
 }
 
 // What is new is private.
@@ -206,7 +143,7 @@ Result<void> mount_tmpfs(const sys::RootedDir& root, const MountPlan& plan) {
                                    plan.source.empty() ? "tmpfs" : plan.source));
     if (plan.copy_up && covered) {
         if (::fstat(mount.get(), &status) != 0) return fail_errno("stat");
-        TRY_CONTEXT(copy_up(covered->get(), mount.get()), "fill it");
+        TRY_CONTEXT(copy_up(covered->get(), mount.get(), FolderStatus::Copied), "fill it");
         // The mode is the option's, not the image's.
         if (::fchmodat(mount.get(), ".", status.st_mode & 07777U, 0) != 0) {
             return fail_errno("set mode");
@@ -216,12 +153,21 @@ Result<void> mount_tmpfs(const sys::RootedDir& root, const MountPlan& plan) {
     return set_propagation(mount, plan);
 }
 
-// The mount of the volume is still ours alone, so a read-only one can be opened for the copy.
-Result<void> fill_volume(const MountPlan& plan, const Fd& target, const Fd& volume) {
+// The mount of the volume is still ours alone, so a read-only one can be opened for the copy. A
+// folder that somebody has given an owner or a mode keeps them.
+Result<void> fill_volume(const MountContext& context, const MountPlan& plan, const Fd& target,
+                         const Fd& volume) {
+    struct stat status {};
+    if (::fstat(volume.get(), &status) != 0) return fail_errno("stat");
+    const std::uint32_t mode = status.st_mode & 07777U;
+    const bool chosen = status.st_uid != context.root_uid || status.st_gid != context.root_gid ||
+                        (mode != 0755 && mode != 01777);
     const bool read_only =
         ((plan.attributes.set | plan.recursive_attributes.set) & m::kReadOnly) != 0;
     if (read_only) TRY(m::set_attributes(volume.get(), {.clear = m::kReadOnly}, Depth::One));
-    TRY_CONTEXT(copy_up(target.get(), volume.get()), "fill volume '{}'", plan.source);
+    TRY_CONTEXT(
+        copy_up(target.get(), volume.get(), chosen ? FolderStatus::Kept : FolderStatus::Copied),
+        "fill volume '{}'", plan.source);
     if (read_only) TRY(m::set_attributes(volume.get(), {.set = m::kReadOnly}, Depth::One));
     return {};
 }
@@ -250,10 +196,10 @@ Result<void> mount_from_stage(const RootfsRequest& request, const sys::RootedDir
         return set_propagation(mount, plan);
     }
     if (plan.kind == MountKind::Remount) return remount(root, plan);
-    const bool file = TRY(is_file(trees[0].get()));
-    const Fd target =
-        TRY(make_target(root, plan.destination, file ? TargetKind::File : TargetKind::Folder));
-    if (plan.copy_up && !file) TRY(fill_volume(plan, target, trees[0]));
+    const TargetKind kind = TRY(target_kind(trees[0].get()));
+    const Fd target = TRY(make_target(root, plan.destination, kind));
+    if (plan.copy_up && kind == TargetKind::Folder)
+        TRY(fill_volume(request.context, plan, target, trees[0]));
     TRY(m::attach(trees[0].get(), target.get()));
     trees.clear();
     return {};
@@ -267,8 +213,9 @@ Result<void> prepare_inside_target(const RootfsRequest& request, const sys::Root
         if (other.inside && is_below(plan.destination, other.destination)) return {};
     }
     if (plan.kind == MountKind::Remount) return {};
-    if (plan.kind == MountKind::Bind && TRY(is_file(trees[0].get()))) {
-        TRY(make_target(root, plan.destination, TargetKind::File));
+    if (plan.kind == MountKind::Bind) {
+        const TargetKind kind = TRY(target_kind(trees[0].get()));
+        TRY(make_target(root, plan.destination, kind));
         return {};
     }
     if (plan.kind == MountKind::Proc || plan.kind == MountKind::ProcBind ||
@@ -304,6 +251,52 @@ Result<void> place_devices(const RootfsRequest& request, const sys::RootedDir& r
 
 }  // namespace
 
+Result<Fd> open_layer(const std::string& path, int userns_fd, std::uint64_t flags) {
+    Fd tree = TRY(m::clone_tree(AT_FDCWD, path, Depth::One));
+    TRY_CONTEXT(m::set_attributes(
+                    tree.get(),
+                    {.set = flags, .propagation = Propagation::Private, .idmap_userns = userns_fd},
+                    Depth::One),
+                "layer '{}'", path);
+    return tree;
+}
+
+Result<Fd> stack_layers(std::vector<Fd> layers, int scratch_fd, std::uint64_t flags) {
+    flags |= m::kReadOnly;
+    if (layers.size() == 1) {
+        TRY(m::set_attributes(layers.front().get(), {.set = flags}, Depth::One));
+        return std::move(layers.front());
+    }
+    return m::create_overlay(sys::numbers_of(layers), -1, scratch_fd, flags);
+}
+
+Result<std::string> place_out_of_sight(const Fd& mount) {
+    for (const std::string folder : {"/dev/shm", "/dev/mqueue", "/dev"}) {
+        const auto place = sys::open_file(folder, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+        if (!place) continue;
+        TRY(m::attach(mount.get(), place->get()));
+        return folder;
+    }
+    return fail(Code::NotFound, "the host has no folder '/dev'");
+}
+
+Result<Fd> make_image(const MountPlan& plan, std::vector<Fd> layers, int scratch_fd) {
+    const std::uint64_t flags = plan.attributes.set | plan.recursive_attributes.set;
+    Fd image = TRY(stack_layers(std::move(layers), scratch_fd, flags));
+    if (plan.subpath.empty()) return image;
+    // Only of what is attached can a part be taken.
+    TRY(place_out_of_sight(image));
+    const sys::RootedDir root(std::move(image));
+    const Fd part = TRY_CONTEXT(root.open(plan.subpath, O_PATH), "'{}' of the image", plan.subpath);
+    return m::clone_tree(part.get(), "", Depth::One);
+}
+
+Result<TargetKind> target_kind(int tree_fd) {
+    struct stat status {};
+    if (::fstat(tree_fd, &status) != 0) return fail_errno("stat");
+    return S_ISDIR(status.st_mode) ? TargetKind::Folder : TargetKind::File;
+}
+
 Result<Fd> make_masks() {
     Fd masks =
         TRY(m::create("tmpfs", {{"mode", "0755"}, {"size", "4k"}, {"nr_inodes", "8"}}, 0, "mask"));
@@ -314,6 +307,18 @@ Result<Fd> make_masks() {
                            .propagation = Propagation::Private},
                           Depth::One));
     return masks;
+}
+
+Result<std::vector<Fd>> open_source(const MountPlan& plan, int userns_fd, int shm_mount_ns_fd) {
+    std::vector<Fd> trees;
+    if (plan.kind == MountKind::Bind) {
+        trees.push_back(TRY(open_bind(plan, userns_fd, shm_mount_ns_fd)));
+    } else {
+        for (const auto& [name, dir] : plan.options) {
+            trees.push_back(TRY(open_layer(dir, userns_fd, m::kReadOnly)));
+        }
+    }
+    return trees;
 }
 
 Result<void> remount(const sys::RootedDir& root, const MountPlan& plan) {
@@ -345,12 +350,8 @@ Result<SourceTrees> open_sources(const RootfsRequest& request) {
     }
     for (const MountPlan& plan : request.mounts) {
         std::vector<Fd>& list = trees.mounts.emplace_back();
-        if (plan.kind == MountKind::Bind) {
-            list.push_back(TRY(open_bind(plan, request.options, request.userns_fd)));
-        } else if (plan.kind == MountKind::Layers) {
-            for (const auto& [name, dir] : plan.options) {
-                list.push_back(TRY(open_layer(dir, request.userns_fd, m::kReadOnly)));
-            }
+        if (plan.kind == MountKind::Bind || plan.kind == MountKind::Layers) {
+            list = TRY(open_source(plan, request.userns_fd, request.options.shm_mount_ns_fd));
         } else if (plan.kind == MountKind::ProcBind) {
             Fd tree = TRY(m::clone_tree(AT_FDCWD, "/proc", Depth::Recursive));
             TRY(m::set_attributes(tree.get(),

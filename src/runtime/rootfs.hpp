@@ -33,8 +33,24 @@ Result<SourceTrees> open_sources(const RootfsRequest& request);
 // root. Consumes what it attaches of `trees`; those of inside mounts stay.
 Result<sys::Fd> assemble(const RootfsRequest& request, SourceTrees& trees);
 
+// A folder as a layer, detached: with the ids of the user namespace where there is one (-1: none).
+Result<sys::Fd> open_layer(const std::string& path, int userns_fd, std::uint64_t flags);
+// Layers, top first, as one file system that cannot be written to, detached; one alone is what it
+// is. `scratch_fd` as of create_overlay().
+Result<sys::Fd> stack_layers(std::vector<sys::Fd> layers, int scratch_fd, std::uint64_t flags);
+
+// What a bind (one tree) or the layers of an image (top first) are made from, detached, with their
+// ids and flags. `shm_mount_ns_fd` as in CreateOptions.
+Result<std::vector<sys::Fd>> open_source(const MountPlan& plan, int userns_fd,
+                                         int shm_mount_ns_fd = -1);
+// The image that the plan of a mount names, of its layers; `scratch_fd` as of create_overlay().
+Result<sys::Fd> make_image(const MountPlan& plan, std::vector<sys::Fd> layers, int scratch_fd);
+// Attaches a file system of ours in our own view of the host's /dev, of which nobody needs more
+// than the nodes, and those for createContainer hooks only. The result is where.
+Result<std::string> place_out_of_sight(const sys::Fd& mount);
 // The folder or file that a mount goes on, made where absent; links are followed inside the root.
 enum class TargetKind : std::uint8_t { Folder, File };
+Result<TargetKind> target_kind(int tree_fd);  // for that tree
 Result<sys::Fd> make_target(const sys::RootedDir& root, const std::string& path, TargetKind kind);
 // The same for a folder that must not be reached through any link: /proc, /sys, /dev.
 Result<sys::Fd> make_plain_folder(const sys::RootedDir& root, const std::string& path);

@@ -9,31 +9,13 @@
 
 namespace coffer::runtime {
 
-namespace {
-
-struct Topic {
-    const command::Command* command = &kRoot;
-    std::string path = std::string(kRoot.name);
-};
-
-Result<Topic> topic_of(const Args& args) {
-    Topic topic;
-    if (args.rest.empty()) return topic;
-    topic.command = command::find_child(kRoot, args.rest[0]);
-    topic.path = format("{} {}", kRoot.name, args.rest[0]);
-    if (topic.command != nullptr) return topic;
-    return fail(Code::NotFound, "no such command: '{}'", args.rest[0]);
-}
-
-}  // namespace
-
 void print_help(const command::Command& command, const std::string& path) {
     constexpr std::size_t kColumns = 100;
     fmt::print("{}", command::help_text(command, path, kColumns));
 }
 
 Result<int> help_command(const Containers&, const Args& args) {
-    const Topic topic = TRY(topic_of(args));
+    const command::Topic topic = TRY(command::find_topic(kRoot, args.rest));
     print_help(*topic.command, topic.path);
     return 0;
 }
@@ -59,7 +41,7 @@ Result<int> complete_command(const Containers& containers, const Args& args) {
 }
 
 Result<int> man_command(const Containers&, const Args& args) {
-    const Topic topic = TRY(topic_of(args));
+    const command::Topic topic = TRY(command::find_topic(kRoot, args.rest));
     const std::string folder = args.get("output");
     if (folder.empty()) {
         fmt::print("{}", command::manual_page(*topic.command, topic.path));

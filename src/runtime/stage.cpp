@@ -73,13 +73,6 @@ Result<void> enter_user_namespace_first(const Launch& launch) {
     return {};
 }
 
-Result<void> own_mount_namespace() {
-    if (::unshare(static_cast<int>(sys::ns::bit(Kind::Mount))) != 0) {
-        return fail_errno("create mount namespace");
-    }
-    return sys::mount::isolate_propagation();
-}
-
 // In the working folder, which is the root file system: its passwd and group files are whole now.
 Result<void> look_up_user(Launch& launch) {
     const CreateOptions& options = launch.options;
@@ -101,9 +94,9 @@ Result<void> run_stage(Launch& launch, sys::Fd& sync) {
     const RootfsRequest request{launch.spec, launch.options, launch.context, launch.mounts,
                                 launch.userns_first ? -1 : launch.userns.get()};
     // The trees are the host's; who is not root there opens them in a copy that is theirs.
-    if (launch.userns_first) TRY(own_mount_namespace());
+    if (launch.userns_first) TRY(sys::mount::unshare_namespace());
     SourceTrees trees = TRY(open_sources(request));
-    if (!launch.userns_first) TRY(own_mount_namespace());
+    if (!launch.userns_first) TRY(sys::mount::unshare_namespace());
     {
         const sys::Fd root = TRY(assemble(request, trees));
         if (::fchdir(root.get()) != 0) return fail_errno("enter root file system");

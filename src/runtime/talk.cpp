@@ -6,6 +6,7 @@
 
 #include "runtime/sync.hpp"
 #include "sys/clone.hpp"
+#include "sys/file.hpp"
 
 namespace coffer::runtime {
 
@@ -73,6 +74,16 @@ Result<void> send_start(int socket, const OnListener& on_listener) {
         }
         TRY(on_listener(std::move(answer->fd)));
     }
+}
+
+Result<int> pid_of(int pidfd) {
+    const std::string text = TRY(sys::read_file(format("/proc/self/fdinfo/{}", pidfd), 4096));
+    for (const std::string& line : split(text, '\n')) {
+        if (!line.starts_with("Pid:")) continue;
+        const auto pid = parse_int(trim(std::string_view(line).substr(4)));
+        if (pid && *pid > 0) return static_cast<int>(*pid);
+    }
+    return fail(Code::NotFound, "the container's init has ended");
 }
 
 ExecStage exec_stage_of(const Identity& identity, const Program& program, const std::string& bpf,

@@ -26,6 +26,9 @@ Result<void> hear(int socket, Answers& answers, const AtHooks& at_hooks = {});
 // filter that notifies.
 Result<void> send_start(int socket, const OnListener& on_listener);
 
+// The process behind the pidfd of a container's init, in our pid namespace.
+Result<int> pid_of(int pidfd);
+
 // Borrows all of its arguments.
 ExecStage exec_stage_of(const Identity& identity, const Program& program, const std::string& bpf,
                         unsigned bpf_flags, int report_fd, const std::string& failure_text);

@@ -2,9 +2,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
-#include <climits>
-
 #include "runtime/rootfs.hpp"
 
 namespace coffer::runtime {
@@ -33,14 +30,13 @@ Result<std::optional<std::string>> dangling_link(const sys::RootedDir& root,
         if (folder.error().sys_errno == ENOENT) return std::optional<std::string>();
         return fail(folder.error());
     }
-    std::array<char, PATH_MAX> link{};
-    const ssize_t n = ::readlinkat(folder->get(), name.c_str(), link.data(), link.size());
-    if (n < 0) {
-        if (errno == EINVAL || errno == ENOENT) return std::optional<std::string>();
-        return fail_errno("read link '{}'", path);
+    const auto target = sys::read_link(folder->get(), name);
+    if (!target) {
+        const int error = target.error().sys_errno;
+        if (error == EINVAL || error == ENOENT) return std::optional<std::string>();
+        return fail(target.error());
     }
-    const std::string target(link.data(), static_cast<std::size_t>(n));
-    return std::optional(clean_path(target.starts_with('/') ? target : parent + "/" + target));
+    return std::optional(clean_path(target->starts_with('/') ? *target : parent + "/" + *target));
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 // One attached client: what goes to it waits in a bounded queue, what comes from it is handed on.
 // Owned by an Io; one thread.
 
-#include <array>
 #include <functional>
 #include <optional>
 #include <string>

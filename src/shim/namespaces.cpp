@@ -35,9 +35,8 @@ Result<void> serve_namespaces(int socket) {
         if (message.payload.empty()) return {};
         const auto made = make(message);
         if (made) {
-            std::vector<int> fds;
-            for (const sys::Fd& fd : *made) fds.push_back(fd.get());
-            TRY(sys::send_message(socket, encode(NamespacesReply{.ok = true}), fds));
+            TRY(sys::send_message(socket, encode(NamespacesReply{.ok = true}),
+                                  sys::numbers_of(*made)));
         } else {
             TRY(sys::send_message(
                 socket, encode(NamespacesReply{.ok = false, .message = made.error().message})));

@@ -69,6 +69,11 @@ static void describe(json::Fields& f, const LogLimits& s) {
     f("maxSize", s.max_size);
     f("maxFiles", s.max_files);
 }
+static void describe(json::Fields& f, const Mounts& s) {
+    f("remove", s.remove);
+    f("add", s.add);
+    f("settle", s.settle);
+}
 static void describe(json::Fields& f, const Reply& s) {
     f("seq", s.seq);
     f("ok", s.ok);
@@ -121,8 +126,8 @@ static void describe(json::Fields& f, const NamespacesReply& s) {
 namespace {
 
 // The names of the alternatives, in the order of the variants.
-constexpr std::string_view kRequests[] = {"start",  "attach", "exec",  "resize",
-                                          "signal", "forget", "probe", "logLimits"};
+constexpr std::string_view kRequests[] = {"start",  "attach", "exec",      "resize", "signal",
+                                          "forget", "probe",  "logLimits", "mounts"};
 constexpr std::string_view kFromShim[] = {"reply",    "hello", "exited",   "execExited",
                                           "detached", "oom",   "logNotice"};
 constexpr std::string_view kStates[] = {"empty", "running", "exited"};

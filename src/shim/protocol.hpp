@@ -20,6 +20,7 @@
 
 #include "base/result.hpp"
 #include "logs/setup.hpp"
+#include "oci/runtime_spec.hpp"
 
 namespace coffer::shim {
 
@@ -106,7 +107,14 @@ struct LogLimits {
     std::int64_t max_files = 1;
 };
 
-using Request = std::variant<Start, Attach, Exec, Resize, Signal, Forget, Probe, LogLimits>;
+// Of the container's file systems, while it runs: see runtime/live_mounts.hpp.
+struct Mounts {
+    std::vector<std::string> remove;
+    std::vector<oci::Mount> add;
+    bool settle = false;
+};
+
+using Request = std::variant<Start, Attach, Exec, Resize, Signal, Forget, Probe, LogLimits, Mounts>;
 
 // Answers Start, Exec and Probe with the process made; others leave it empty. `code` of an error of
 // Start and Exec is docker's: 125 (set-up), 126 (cannot be executed), 127 (not found).

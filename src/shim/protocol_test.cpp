@@ -29,7 +29,8 @@ TEST(Protocol, a_start_request_comes_back_whole) {
 }
 
 TEST(Protocol, every_request_keeps_its_kind) {
-    const std::vector<Request> requests = {Start{}, Attach{}, Exec{}, Resize{}, Signal{}, Forget{}};
+    const std::vector<Request> requests = {Start{},  Attach{}, Exec{},      Resize{}, Signal{},
+                                           Forget{}, Probe{},  LogLimits{}, Mounts{}};
     for (const Request& request : requests) {
         const auto back = decode_request(encode(Envelope{1, request}));
         ASSERT_TRUE(back);

@@ -9,7 +9,9 @@
 #include <csignal>
 
 #include "oci/runtime_spec.hpp"
+#include "runtime/delegation.hpp"
 #include "runtime/exec.hpp"
+#include "runtime/live_mounts.hpp"
 #include "runtime/resources.hpp"
 #include "shim/probe.hpp"
 #include "shim/supervisor.hpp"
@@ -131,6 +133,7 @@ Result<void> Supervisor::start_container(const Start& request, std::vector<sys::
     if (!spec.linux->cgroups_path.empty()) {
         const sys::cgroup::Limits limits = TRY(runtime::limits_of(spec));
         cgroup_ = TRY(sys::cgroup::Cgroup::create(spec.linux->cgroups_path, limits));
+        TRY(runtime::delegate_cgroup(spec, cgroup_));
         TRY(watch_oom());
     }
     Io::Options streams;
@@ -287,6 +290,14 @@ Result<int> Supervisor::serve(const Forget&, const std::vector<sys::Fd>&) {
 
 Result<int> Supervisor::serve(const LogLimits& request, const std::vector<sys::Fd>&) {
     if (log_) log_->set_limits(request.max_size, request.max_files);
+    return 0;
+}
+
+Result<int> Supervisor::serve(const Mounts& request, const std::vector<sys::Fd>&) {
+    if (state_ != State::Running) return fail(Code::Conflict, "the container is not running");
+    TRY(runtime::change_mounts(
+        init_.pidfd.get(),
+        {.remove = request.remove, .add = request.add, .settle = request.settle}));
     return 0;
 }
 

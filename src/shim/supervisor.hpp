@@ -48,6 +48,7 @@ class Supervisor {
     Result<int> serve(const Probe& request, const std::vector<sys::Fd>& fds);
     Result<int> serve(const Forget& request, const std::vector<sys::Fd>& fds);
     Result<int> serve(const LogLimits& request, const std::vector<sys::Fd>& fds);
+    Result<int> serve(const Mounts& request, const std::vector<sys::Fd>& fds);
     Result<Session*> find(const std::string& exec_id);
 
     Result<void> check_new_exec(const std::string& exec_id) const;

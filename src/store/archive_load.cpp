@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "archive/compress.hpp"
 #include "archive/layer_tree.hpp"
@@ -12,6 +13,7 @@
 #include "json/value.hpp"
 #include "oci/image_spec.hpp"
 #include "oci/reference.hpp"
+#include "store/assemble.hpp"
 
 namespace coffer::store {
 
@@ -19,6 +21,7 @@ namespace {
 
 constexpr std::size_t kDocument = 16U << 20U;  // of one JSON file
 constexpr int kIndexDepth = 4;                 // indexes within indexes
+constexpr int kMaxManifests = 4096;            // and indexes, of all that an archive names
 constexpr int kLinks = 8;
 constexpr archive::TarLimits kLimits{.entries = 100'000};
 
@@ -128,11 +131,19 @@ void describe(json::Fields& f, const ManifestItem& s) {
 
 class Loader {
   public:
-    Loader(Store& store, Lease& lease, const Files& files, const LoadProgress& progress)
-        : store_(&store), lease_(&lease), files_(&files), progress_(&progress) {}
+    Loader(Store& store, Lease& lease, const Files& files, const UnpackProgress& progress,
+           const std::optional<oci::Platform>& platform)
+        : store_(&store),
+          lease_(&lease),
+          files_(&files),
+          progress_(&progress),
+          platform_(&platform) {}
 
     Result<std::vector<LoadedImage>> run() {
-        if (files_->find("manifest.json") != nullptr) {
+        // What docker saves since version 25 is both: the layout knows of indexes.
+        if (files_->find("oci-layout") != nullptr && files_->find("index.json") != nullptr) {
+            TRY(load_oci());
+        } else if (files_->find("manifest.json") != nullptr) {
             TRY(load_docker());
         } else if (files_->find("index.json") != nullptr) {
             TRY(load_oci());
@@ -163,9 +174,25 @@ class Loader {
             for (const std::string& tag : item.repo_tags) {
                 references.push_back(TRY(oci::parse_reference(tag)).to_string());
             }
-            TRY(add(std::move(image), std::move(references)));
+            if (*platform_ && TRY(match_of(image.id)) == 0) continue;
+            TRY(add(std::move(image), std::move(references), {}));
         }
-        return {};
+        return refuse_nothing();
+    }
+
+    // By the config alone: a docker-archive does not say it elsewhere.
+    Result<int> match_of(const std::string& config) const {
+        const std::string text = TRY(store_->content().read(config, kDocument));
+        const auto parsed = TRY_CONTEXT(oci::parse_image_config(text), "image {}", config);
+        return oci::match_platform(**platform_, oci::platform_of(parsed));
+    }
+
+    Result<void> refuse_nothing() const {
+        if (!loaded_.empty()) return {};
+        if (*platform_)
+            return fail(Code::NotFound, "no image for platform {} in the archive",
+                        oci::to_string(**platform_));
+        return invalid("no image in it");
     }
 
     Result<StoredFile> named(const std::string& name) const {
@@ -191,39 +218,87 @@ class Loader {
     Result<void> load_oci() {
         const std::string text = TRY(files_->text("index.json"));
         const auto index = TRY(oci::parse_index(text, {}));
+        // Several names of an image are several entries.
+        std::vector<std::pair<oci::Descriptor, std::vector<std::string>>> named;
+        std::map<std::string, std::size_t> places;
         for (const oci::Descriptor& entry : index.manifests) {
-            std::vector<ImageBlob> indexes;
-            const auto manifest = TRY(choose(entry, indexes, 0));
-            if (manifest) TRY(load_manifest(*manifest, std::move(indexes), references_of(entry)));
+            const auto place = places.emplace(entry.digest, named.size());
+            if (place.second) named.emplace_back(entry, std::vector<std::string>());
+            std::vector<std::string>& names = named[place.first->second].second;
+            for (std::string& name : references_of(entry)) names.push_back(std::move(name));
         }
-        if (loaded_.empty()) return invalid("no image for this machine's platform");
-        return {};
+        for (const auto& [entry, names] : named) {
+            std::vector<Found> found;
+            std::set<std::string> seen;
+            TRY(collect(entry, {}, 0, seen, found));
+            if (*platform_) keep_best(found);
+            for (const Found& one : found) TRY(load_manifest(one, names, entry.digest));
+        }
+        return refuse_nothing();
     }
 
-    // The manifest for this machine below an entry of an index; nullopt when there is none.
-    Result<std::optional<oci::Descriptor>> choose(const oci::Descriptor& entry,
-                                                  std::vector<ImageBlob>& indexes, int depth) {
-        if (oci::is_manifest_type(entry.media_type)) return std::optional(entry);
-        if (!oci::is_index_type(entry.media_type)) return std::optional<oci::Descriptor>();
+    // A manifest that the archive has, below an entry of its index.json.
+    struct Found {
+        oci::Descriptor manifest;
+        std::vector<ImageBlob> indexes;             // that lead to it
+        std::vector<oci::Descriptor> attestations;  // of it
+    };
+
+    // What is named again and again is `seen` once: else a small archive stands for any number.
+    Result<void> collect(const oci::Descriptor& entry, std::vector<ImageBlob> indexes, int depth,
+                         std::set<std::string>& seen, std::vector<Found>& found) {
+        if (!seen.insert(entry.digest).second) return {};
+        if (++manifests_ > kMaxManifests) return invalid("too many manifests");
+        if (oci::is_manifest_type(entry.media_type)) {
+            found.push_back({entry, std::move(indexes), {}});
+            return {};
+        }
+        if (!oci::is_index_type(entry.media_type)) return {};
         if (depth == kIndexDepth) return invalid("indexes too deep within each other");
         const StoredFile file = TRY(files_->blob(entry));
         const std::string text = TRY(store_->content().read(file.digest, kDocument));
         const auto index = TRY(oci::parse_index(text, entry.media_type));
-        const oci::Descriptor* best = nullptr;
-        int score = 0;
-        for (const oci::Descriptor& candidate : index.manifests) {
-            const bool here = oci::is_index_type(candidate.media_type) || files_->blob(candidate);
-            const int match = candidate.platform
-                                  ? oci::match_platform(oci::host_platform(), *candidate.platform)
-                                  : 1;
-            if (here && match > score) {
-                score = match;
-                best = &candidate;
-            }
-        }
-        if (best == nullptr) return std::optional<oci::Descriptor>();
         indexes.push_back({BlobKind::Index, file.digest, entry.media_type, file.size});
-        return choose(*best, indexes, depth + 1);
+        std::map<std::string, std::vector<oci::Descriptor>> attestations;
+        for (const oci::Descriptor& one : index.manifests) {
+            const std::string attested = oci::attested_by(one);
+            // Of an index there may be a part only.
+            if (attested.empty() || seen.contains(one.digest) || !files_->blob(one)) continue;
+            seen.insert(one.digest);
+            attestations[attested].push_back(one);
+        }
+        for (const oci::Descriptor& one : index.manifests) {
+            if (!oci::attested_by(one).empty() || !files_->blob(one)) continue;
+            const std::size_t before = found.size();
+            TRY(collect(one, indexes, depth + 1, seen, found));
+            if (!oci::is_manifest_type(one.media_type) || found.size() == before) continue;
+            found.back().attestations = std::move(attestations[one.digest]);
+        }
+        return {};
+    }
+
+    void keep_best(std::vector<Found>& found) const {
+        const auto score = [&](const Found& one) {
+            if (one.manifest.platform)
+                return oci::match_platform(**platform_, *one.manifest.platform);
+            const auto match = config_match(one.manifest);
+            return match ? *match : 0;
+        };
+        const auto best =
+            std::max_element(found.begin(), found.end(),
+                             [&](const Found& a, const Found& b) { return score(a) < score(b); });
+        if (best == found.end() || score(*best) == 0) {
+            found.clear();
+            return;
+        }
+        found = {*best};
+    }
+
+    Result<int> config_match(const oci::Descriptor& descriptor) const {
+        const StoredFile file = TRY(files_->blob(descriptor));
+        const std::string text = TRY(store_->content().read(file.digest, kDocument));
+        const auto manifest = TRY(oci::parse_manifest(text, descriptor.media_type));
+        return match_of(TRY(files_->blob(manifest.config)).digest);
     }
 
     // containerd and docker give the whole name; others a name or only a tag, which names nothing.
@@ -238,8 +313,9 @@ class Loader {
         return {};
     }
 
-    Result<void> load_manifest(const oci::Descriptor& descriptor, std::vector<ImageBlob> indexes,
-                               std::vector<std::string> references) {
+    Result<void> load_manifest(const Found& found, std::vector<std::string> references,
+                               const std::string& target) {
+        const oci::Descriptor& descriptor = found.manifest;
         const StoredFile file = TRY(files_->blob(descriptor));
         const std::string text = TRY(store_->content().read(file.digest, kDocument));
         const auto manifest = TRY(oci::parse_manifest(text, descriptor.media_type));
@@ -255,42 +331,40 @@ class Loader {
             image.blobs.push_back({BlobKind::Layer, stored.digest, layer.media_type, stored.size});
         }
         image.blobs.push_back({BlobKind::Manifest, file.digest, descriptor.media_type, file.size});
-        image.blobs.insert(image.blobs.end(), indexes.begin(), indexes.end());
-        return add(std::move(image), std::move(references));
+        image.blobs.insert(image.blobs.end(), found.indexes.begin(), found.indexes.end());
+        for (const oci::Descriptor& attestation : found.attestations) {
+            TRY(attach(attestation, image));
+        }
+        return add(std::move(image), std::move(references), target);
     }
 
-    // Unpacks the layers that are not there and adds the image.
-    Result<void> add(ImageRecord image, std::vector<std::string> references) {
-        const std::string text = TRY(store_->content().read(image.id, kDocument));
-        const auto config = TRY_CONTEXT(oci::parse_image_config(text), "image {}", image.id);
-        std::vector<const ImageBlob*> layers;
-        for (const ImageBlob& blob : image.blobs) {
-            if (blob.kind == BlobKind::Layer) layers.push_back(&blob);
+    // With all that it names, or not at all.
+    Result<void> attach(const oci::Descriptor& attestation, ImageRecord& image) const {
+        const StoredFile file = TRY(files_->blob(attestation));
+        const std::string text = TRY(store_->content().read(file.digest, kDocument));
+        const auto manifest = TRY(oci::parse_manifest(text, attestation.media_type));
+        std::vector<ImageBlob> blobs = {
+            {BlobKind::Attachment, file.digest, attestation.media_type, file.size}};
+        std::vector<oci::Descriptor> parts = manifest.layers;
+        parts.push_back(manifest.config);
+        for (const oci::Descriptor& part : parts) {
+            const auto stored = files_->blob(part);
+            if (!stored) return {};
+            blobs.push_back({BlobKind::Attachment, stored->digest, part.media_type, stored->size});
         }
-        const std::vector<std::string>& diff_ids = config.rootfs.diff_ids;
-        if (layers.size() != diff_ids.size()) {
-            return invalid(
-                format("{} layers, but {} in the image config", layers.size(), diff_ids.size()));
-        }
-        for (std::size_t i = 0; i < layers.size(); ++i) {
-            const std::string chain_id = chain_id_of(image.chain_id, diff_ids[i]);
-            lease_->layer(chain_id);
-            if (!store_->layers().has(chain_id)) {
-                (*progress_)(diff_ids[i], 0, layers[i]->size);
-                const sys::Fd blob = TRY(store_->content().open(layers[i]->digest));
-                TRY(store_->layers().add({.parent = image.chain_id,
-                                          .diff_id = diff_ids[i],
-                                          .digest = layers[i]->digest,
-                                          .input_fd = blob.get()}));
-                (*progress_)(diff_ids[i], layers[i]->size, layers[i]->size);
-            }
-            image.chain_id = chain_id;
-        }
-        TRY(store_->images().add(image));
-        const auto known = std::find_if(loaded_.begin(), loaded_.end(),
-                                        [&](const LoadedImage& one) { return one.id == image.id; });
+        image.blobs.insert(image.blobs.end(), blobs.begin(), blobs.end());
+        return {};
+    }
+
+    Result<void> add(ImageRecord image, std::vector<std::string> references,
+                     const std::string& target) {
+        TRY(assemble_image(*store_, *lease_, image, *progress_));
+        const auto known = std::find_if(
+            loaded_.begin(), loaded_.end(),
+            [&](const LoadedImage& one) { return one.id == image.id && one.target == target; });
         LoadedImage& loaded = known == loaded_.end() ? loaded_.emplace_back() : *known;
         loaded.id = image.id;
+        loaded.target = target;
         loaded.references.insert(loaded.references.end(), references.begin(), references.end());
         return {};
     }
@@ -298,18 +372,21 @@ class Loader {
     Store* store_;
     Lease* lease_;
     const Files* files_;
-    const LoadProgress* progress_;
+    const UnpackProgress* progress_;
+    const std::optional<oci::Platform>* platform_;
+    int manifests_ = 0;
     std::vector<LoadedImage> loaded_;
 };
 
 }  // namespace
 
 Result<std::vector<LoadedImage>> load_archive(Store& store, archive::Source& input,
-                                              const LoadProgress& progress) {
+                                              const UnpackProgress& progress,
+                                              const std::optional<oci::Platform>& platform) {
     const auto lease = store.lease();
     Files files(store, *lease);
     TRY(files.read(input));
-    return Loader(store, *lease, files, progress).run();
+    return Loader(store, *lease, files, progress, platform).run();
 }
 
 }  // namespace coffer::store

@@ -2,11 +2,13 @@
 // Loading: a docker-archive (docker save of any version, podman, skopeo) or an OCI image layout in
 // a tar, plain or compressed, becomes images of the store. Safe from any thread; blocks.
 
-#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "archive/source.hpp"
+#include "oci/image_spec.hpp"
+#include "store/assemble.hpp"
 #include "store/store.hpp"
 
 namespace coffer::store {
@@ -14,15 +16,13 @@ namespace coffer::store {
 struct LoadedImage {
     std::string id;
     std::vector<std::string> references;  // canonical "name:tag", as the archive names it
+    std::string target;  // digest of the index or manifest that the archive names so; may be empty
 };
 
-// Told when the unpacking of a layer begins (current 0) and when it is done (current == total).
-using LoadProgress =
-    std::function<void(const std::string& diff_id, std::uint64_t current, std::uint64_t total)>;
-
 // Adds the images and leaves their names to the caller to set. Of an image for several platforms,
-// this machine's is taken.
+// all that the archive has are taken, or the one that suits `platform` best.
 Result<std::vector<LoadedImage>> load_archive(Store& store, archive::Source& input,
-                                              const LoadProgress& progress);
+                                              const UnpackProgress& progress,
+                                              const std::optional<oci::Platform>& platform = {});
 
 }  // namespace coffer::store

@@ -1,6 +1,5 @@
 #include "store/archive_save.hpp"
 
-#include <algorithm>
 #include <set>
 
 #include "archive/tar.hpp"
@@ -43,15 +42,18 @@ class Saver {
   private:
     Result<void> add_image(const SavedImage& image) {
         const ImageRecord record = TRY(store_->images().get(image.id));
-        const ImageManifest manifest = TRY(manifest_of(*store_, record));
-        TRY(add_blob(manifest.document.config));
+        const ImageManifest manifest = TRY(add_manifest(record));
+        oci::Descriptor target = manifest.descriptor;
+        if (!image.index.empty()) target = TRY(add_index(record, image.index));
         json::Array layers;
+        json::Value sources{json::Object{}};  // of foreign layers, by diff id
+        const std::string config_text = TRY(store_->content().read(image.id));
+        const auto config = TRY(oci::parse_image_config(config_text));
         for (const oci::Descriptor& layer : manifest.document.layers) {
-            TRY(add_blob(layer));
+            if (oci::is_foreign_layer_type(layer.media_type) &&
+                layers.size() < config.rootfs.diff_ids.size())
+                sources.set(config.rootfs.diff_ids[layers.size()], json::to_value(layer));
             layers.emplace_back(name_of(layer.digest));
-        }
-        if (written_.insert(manifest.descriptor.digest).second) {
-            TRY(add_text(name_of(manifest.descriptor.digest), manifest.text));
         }
         json::Array tags;
         for (const std::string& reference : image.references) {
@@ -59,19 +61,48 @@ class Saver {
         }
         const json::Value tags_or_null =
             tags.empty() ? json::Value(nullptr) : json::Value(std::move(tags));
-        items_.emplace_back(json::Object{{"Config", name_of(image.id)},
-                                         {"RepoTags", tags_or_null},
-                                         {"Layers", std::move(layers)}});
+        json::Value item(json::Object{{"Config", name_of(image.id)},
+                                      {"RepoTags", tags_or_null},
+                                      {"Layers", std::move(layers)}});
+        if (!sources.if_object()->empty()) item.set("LayerSources", std::move(sources));
+        items_.push_back(std::move(item));
         // In the index once for each name, or once without.
-        if (image.references.empty()) manifests_.push_back(manifest.descriptor);
+        if (image.references.empty()) manifests_.push_back(target);
         for (const std::string& canonical : image.references) {
-            oci::Descriptor named = manifest.descriptor;
+            oci::Descriptor named = target;
             named.annotations["io.containerd.image.name"] = canonical;
             const auto reference = oci::parse_reference(canonical);
             if (reference) named.annotations["org.opencontainers.image.ref.name"] = reference->tag;
             manifests_.push_back(std::move(named));
         }
         return {};
+    }
+
+    Result<ImageManifest> add_manifest(const ImageRecord& record) {
+        ImageManifest manifest = TRY(manifest_of(*store_, record));
+        TRY(add_blob(manifest.document.config));
+        for (const oci::Descriptor& layer : manifest.document.layers) TRY(add_blob(layer));
+        if (written_.insert(manifest.descriptor.digest).second) {
+            TRY(add_text(name_of(manifest.descriptor.digest), manifest.text));
+        }
+        return manifest;
+    }
+
+    // The index, the images it has here, and what is attached to them.
+    Result<oci::Descriptor> add_index(const ImageRecord& record, const std::string& digest) {
+        const ImageBlob* found = record.find(BlobKind::Index, digest);
+        if (found == nullptr)
+            return fail(Code::Internal, "index {} is not of image {}", digest, record.id);
+        for (const std::string& id : TRY(store_->images().of_target(digest))) {
+            const ImageRecord one = TRY(store_->images().get(id));
+            TRY(add_manifest(one));
+            for (const ImageBlob& blob : one.blobs) {
+                if (blob.kind == BlobKind::Attachment) TRY(add_blob(descriptor_of(blob)));
+            }
+        }
+        const oci::Descriptor index = descriptor_of(*found);
+        TRY(add_blob(index));
+        return index;
     }
 
     static std::string name_of(std::string_view digest) {
@@ -124,8 +155,12 @@ Result<void> save_archive(Store& store, const std::vector<SavedImage>& images,
     // Against a removal meanwhile.
     const auto lease = store.lease();
     for (const SavedImage& image : images) {
-        const ImageRecord record = TRY(store.images().get(image.id));
-        for (const ImageBlob& blob : record.blobs) lease->blob(blob.digest);
+        std::vector<std::string> ids = {image.id};
+        if (!image.index.empty()) ids = TRY(store.images().of_target(image.index));
+        for (const std::string& id : ids) {
+            const ImageRecord record = TRY(store.images().get(id));
+            for (const ImageBlob& blob : record.blobs) lease->blob(blob.digest);
+        }
     }
     return Saver(store, output).run(images);
 }

@@ -14,6 +14,8 @@ namespace coffer::store {
 struct SavedImage {
     std::string id;
     std::vector<std::string> references;  // canonical "name:tag"; may be empty
+    std::string
+        index;  // saved with all that is here of it, of which `id` is one; empty: `id` alone
 };
 
 Result<void> save_archive(Store& store, const std::vector<SavedImage>& images,

@@ -60,6 +60,21 @@ class ArchiveTest : public ::testing::Test {
                list + "]}}";
     }
 
+    static std::string descriptor(const std::string& type, const std::string& content,
+                                  const std::string& more = "") {
+        return format(R"({{"mediaType":"{}","digest":"{}","size":{}{}}})", type, digest_of(content),
+                      content.size(), more);
+    }
+    static std::string named(const std::string& name) {
+        return format(R"(,"annotations":{{"org.opencontainers.image.ref.name":"{}"}})", name);
+    }
+    static std::string manifest_of(const std::string& image_config, const std::string& layer) {
+        return R"({"schemaVersion":2,"mediaType":")" + oci + R"(manifest.v1+json","config":)" +
+               descriptor(oci + "config.v1+json", image_config) + R"(,"layers":[)" +
+               descriptor(oci + "layer.v1.tar+gzip", layer) + "]}";
+    }
+
+    inline static const std::string oci = "application/vnd.oci.image.";
     sys::TempDir folder_ = make_folder();
     const std::string one_ = TarBuilder().file("one", "1").finish();
     const std::string two_ = TarBuilder().file("two", "22").finish();
@@ -131,16 +146,7 @@ TEST_F(ArchiveTest, an_image_without_names_is_saved_and_loaded) {
 TEST_F(ArchiveTest, loads_an_oci_layout) {
     const std::string layer = gzip(two_);
     const std::string image_config = config({digest_of(two_)});
-    const auto descriptor = [](const std::string& type, const std::string& content,
-                               const std::string& more = "") {
-        return format(R"({{"mediaType":"{}","digest":"{}","size":{}{}}})", type, digest_of(content),
-                      content.size(), more);
-    };
-    const std::string oci = "application/vnd.oci.image.";
-    const std::string manifest =
-        R"({"schemaVersion":2,"mediaType":")" + oci + R"(manifest.v1+json","config":)" +
-        descriptor(oci + "config.v1+json", image_config) + R"(,"layers":[)" +
-        descriptor(oci + "layer.v1.tar+gzip", layer) + "]}";
+    const std::string manifest = manifest_of(image_config, layer);
     const std::string index = R"({"schemaVersion":2,"mediaType":")" + oci +
                               R"(index.v1+json","manifests":[)" +
                               descriptor(oci + "manifest.v1+json", "absent",
@@ -150,11 +156,8 @@ TEST_F(ArchiveTest, loads_an_oci_layout) {
                                          R"(,"platform":{"os":"linux","architecture":"amd64"})") +
                               "]}";
     const auto layout = [&](const std::string& stored_layer) {
-        const std::string top =
-            R"({"schemaVersion":2,"manifests":[)" +
-            descriptor(oci + "index.v1+json", index,
-                       R"(,"annotations":{"org.opencontainers.image.ref.name":"n:t"})") +
-            "]}";
+        const std::string top = R"({"schemaVersion":2,"manifests":[)" +
+                                descriptor(oci + "index.v1+json", index, named("n:t")) + "]}";
         TarBuilder tar;
         tar.file("oci-layout", "{}").file("index.json", top);
         for (const std::string& blob : {image_config, manifest, index}) {
@@ -170,6 +173,45 @@ TEST_F(ArchiveTest, loads_an_oci_layout) {
     EXPECT_EQ(image.blobs.size(), 4U);  // config, layer, manifest, index
     EXPECT_TRUE(MUST(store->check({}, {.settled = {}})).empty());
     EXPECT_THAT(error_of(layout(gzip(one_))), HasSubstr("not what its descriptor says"));
+}
+
+TEST_F(ArchiveTest, what_an_index_names_again_and_again_is_loaded_once) {
+    const std::string layer = gzip(two_);
+    const std::string image_config = config({digest_of(two_)});
+    const std::string manifest = manifest_of(image_config, layer);
+    TarBuilder tar;
+    const auto add = [&](const std::string& blob) {
+        tar.file("blobs/sha256/" + sha256_hex(blob), blob);
+    };
+    for (const std::string& blob : {layer, image_config, manifest}) add(blob);
+    // 10^12 manifests, as it is written.
+    std::string entry = descriptor(oci + "manifest.v1+json", manifest);
+    std::string index;
+    for (int depth = 0; depth < 4; ++depth) {
+        index = R"({"schemaVersion":2,"manifests":[)" + entry;
+        for (int i = 1; i < 1000; ++i) index += "," + entry;
+        index += "]}";
+        add(index);
+        entry = descriptor(oci + "index.v1+json", index);
+    }
+    tar.file("oci-layout", "{}");
+    tar.file("index.json", R"({"schemaVersion":2,"manifests":[)" +
+                               descriptor(oci + "index.v1+json", index, named("of:all")) + "," +
+                               descriptor(oci + "manifest.v1+json", manifest, named("of:one")) +
+                               "," + descriptor(oci + "index.v1+json", index, named("of:same")) +
+                               "]}");
+    const auto store = open("oci");
+    const auto loaded = MUST(load(*store, tar.finish()));
+    // The one image, by what its names stand for.
+    ASSERT_EQ(loaded.size(), 2U);
+    EXPECT_EQ(loaded[0].id, digest_of(image_config));
+    EXPECT_EQ(loaded[1].id, digest_of(image_config));
+    EXPECT_EQ(loaded[0].target, digest_of(index));
+    EXPECT_EQ(loaded[1].target, digest_of(manifest));
+    EXPECT_THAT(loaded[0].references,
+                ElementsAre("docker.io/library/of:all", "docker.io/library/of:same"));
+    EXPECT_THAT(loaded[1].references, ElementsAre("docker.io/library/of:one"));
+    EXPECT_EQ(MUST(store->images().get(loaded[0].id)).blobs.size(), 7U);
 }
 
 TEST_F(ArchiveTest, says_what_is_wrong_and_leaves_nothing) {

@@ -25,7 +25,13 @@ Result<void> ContentWriter::write(std::string_view bytes) {
         return fail(Code::InvalidArgument, "blob is larger than its declared size of {} bytes",
                     *size_);
     }
-    TRY_CONTEXT(sys::write_all(file_.get(), bytes), "write blob");
+    if (const auto done = sys::write_all(file_.get(), bytes); !done) {
+        // A part of them may be in the file, but not in the hash: on a full disk, say.
+        const auto end = static_cast<off_t>(written_);
+        if (::ftruncate(file_.get(), end) != 0 || ::lseek(file_.get(), end, SEEK_SET) != end)
+            file_.reset();
+        return wrap(done.error(), "write blob");
+    }
     hash_.update(bytes);
     written_ += bytes.size();
     return {};
@@ -91,6 +97,13 @@ Result<std::string> Content::read(std::string_view digest, std::size_t limit) co
                     digest_of(bytes));
     }
     return bytes;
+}
+
+Result<bool> Content::is_intact(std::string_view digest) const {
+    const sys::Fd file = TRY(open(digest));
+    Sha256 hash;
+    TRY_CONTEXT(hash.update_from(file.get()), "check blob {}", digest);
+    return hash.finish_hex() == hex_of(digest);
 }
 
 Result<void> Content::remove(std::string_view digest) {

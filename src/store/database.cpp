@@ -1,5 +1,6 @@
 #include "store/database.hpp"
 
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
 
@@ -35,6 +36,14 @@ Code code_of(int status) {
     }
 }
 
+// Room on the disk for what is committed next: on a full one, something can still be removed.
+void reserve(const std::string& log) {
+    constexpr off_t kRoom = 1U << 20U;
+    const auto file = sys::open_file(log, O_RDWR | O_NOFOLLOW);
+    // Not every file system can, and one that is full already will not.
+    if (file) ::fallocate(file->get(), FALLOC_FL_KEEP_SIZE, 0, kRoom);
+}
+
 }  // namespace
 
 std::int64_t Value::integer() const {
@@ -45,6 +54,13 @@ std::int64_t Value::integer() const {
 const std::string& Value::text() const {
     const auto* text = std::get_if<std::string>(&data_);
     return text == nullptr ? kEmpty : *text;
+}
+
+std::vector<std::string> first_column(const std::vector<Row>& rows) {
+    std::vector<std::string> texts;
+    texts.reserve(rows.size());
+    for (const Row& row : rows) texts.push_back(row.text(0));
+    return texts;
 }
 
 struct Database::Impl {
@@ -185,6 +201,7 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path) {
     TRY(
         impl->execute_locked("CREATE TABLE IF NOT EXISTS schema_versions ("
                              "area TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID"));
+    reserve(path + "-wal");
     return std::unique_ptr<Database>(new Database(std::move(impl)));
 }
 

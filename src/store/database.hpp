@@ -62,6 +62,9 @@ class Row {
     std::vector<Value> columns_;
 };
 
+// The first column of each row.
+std::vector<std::string> first_column(const std::vector<Row>& rows);
+
 using Parameters = std::initializer_list<Value>;
 
 // When a commit reaches the disk. Either way it is whole, in order, and survives our own death.

@@ -1,11 +1,10 @@
 #include "store/gc.hpp"
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
 
+#include "base/hash.hpp"
 #include "base/log.hpp"
 #include "base/sync.hpp"
 #include "sys/file.hpp"
@@ -28,17 +27,6 @@ constexpr std::string_view kUnusedLayers =
     "  UNION SELECT chain_id FROM images WHERE chain_id IS NOT NULL"
     "  UNION SELECT chain_id FROM container_layers WHERE chain_id IS NOT NULL)";
 
-Result<std::string> digest_of_file(const sys::Fd& file) {
-    Sha256 hash;
-    std::array<char, 64 * 1024> buffer;
-    for (;;) {
-        const ssize_t n = ::read(file.get(), buffer.data(), buffer.size());
-        if (n < 0) return fail_errno("read blob");
-        if (n == 0) return "sha256:" + hash.finish_hex();
-        hash.update({buffer.data(), static_cast<std::size_t>(n)});
-    }
-}
-
 }  // namespace
 
 struct Gc::Impl {
@@ -53,12 +41,19 @@ struct Gc::Impl {
     // Also locks "is it unused? then remove it" against a lease that is just being taken.
     Sync<Held> held;
 
+    Result<bool> is_used(const std::string& digest) const {
+        return TRY(database->first("SELECT 1 FROM image_blobs WHERE digest = ?1 UNION ALL "
+                                   "SELECT 1 FROM manifest_blobs WHERE digest = ?1 LIMIT 1",
+                                   {digest}))
+            .has_value();
+    }
+
     Result<void> remove_blobs_locked(const Held& leases, const std::vector<std::string>& blobs) {
         for (const std::string& digest : blobs) {
             if (leases.blobs.contains(digest)) continue;
-            const auto used = TRY(
-                database->first("SELECT 1 FROM image_blobs WHERE digest = ? LIMIT 1", {digest}));
-            if (!used) TRY(content->remove(digest));
+            if (TRY(is_used(digest))) continue;
+            TRY(content->remove(digest));
+            TRY(database->run("DELETE FROM blob_aliases WHERE digest = ?", {digest}));
         }
         return {};
     }
@@ -95,7 +90,9 @@ struct Gc::Impl {
         std::vector<std::string> trash;
         {
             auto leases = held.lock();
-            const Names used = TRY(names(*database, "SELECT DISTINCT digest FROM image_blobs"));
+            const Names used = TRY(names(*database,
+                                         "SELECT digest FROM image_blobs UNION "
+                                         "SELECT digest FROM manifest_blobs"));
             std::vector<std::string> blobs;
             for (const std::string& blob : TRY(content->list())) {
                 if (used.contains(blob) || leases->blobs.contains(blob)) continue;
@@ -117,26 +114,35 @@ struct Gc::Impl {
     }
 
     Result<void> check_blobs(const CheckOptions& options, std::vector<Finding>& findings) const {
-        constexpr const char* kHelp = ": remove its images and pull them again";
+        constexpr const char* kHelp = ": pull its images again";
         for (const Row& row : TRY(database->query(
-                 "SELECT digest, max(size), group_concat(DISTINCT image_id) FROM image_blobs"
-                 " GROUP BY digest"))) {
+                 "SELECT digest, max(size) FROM (SELECT digest, size FROM image_blobs UNION ALL"
+                 " SELECT digest, size FROM manifest_blobs) GROUP BY digest"))) {
             const std::string digest = row.text(0);
             const auto size = content->size(digest);
             std::string problem;
+            bool damaged = true;
             if (!size) {
                 problem = "is missing";
+                damaged = false;
             } else if (*size != static_cast<std::uint64_t>(row.integer(1))) {
                 problem = format("has {} bytes in place of {}", *size, row.integer(1));
-            } else if (options.deep) {
-                const sys::Fd blob = TRY(content->open(digest));
-                if (TRY(digest_of_file(blob)) != digest) problem = "has another digest";
+                // Or who declared its size was wrong.
+                damaged = !TRY(content->is_intact(digest));
+            } else if (options.deep && !TRY(content->is_intact(digest))) {
+                problem = "has another digest";
             }
             if (problem.empty()) continue;
             // It may have been let go meanwhile.
-            const auto still = TRY(
-                database->first("SELECT 1 FROM image_blobs WHERE digest = ? LIMIT 1", {digest}));
-            if (still) findings.push_back({"blob", digest, problem + kHelp, false});
+            if (!TRY(is_used(digest))) continue;
+            // It is worth nothing, and in its place a pull would take it for what it was.
+            if (damaged && options.repair) {
+                TRY(content->remove(digest));
+                problem += " and was taken away";
+            } else if (damaged) {
+                problem += ", which --repair takes away";
+            }
+            findings.push_back({"blob", digest, problem + kHelp, false});
         }
         return {};
     }
@@ -157,6 +163,22 @@ struct Gc::Impl {
         }
         for (const std::string& name : TRY(sys::list_dir(paths->trash()))) {
             TRY(report_left(paths->trash() + "/" + name, options, findings));
+        }
+        return {};
+    }
+
+    // Every pull removes old ones, and the engine from time to time.
+    Result<void> check_partials(const CheckOptions& options, std::vector<Finding>& findings) const {
+        const Time oldest = now() - Content::PartialLimits().age;
+        for (const PartialBlob& one : TRY(content->partials())) {
+            if (!is_digest(one.digest)) {
+                const std::string name(hex_of(one.digest));
+                TRY(report_left(format("{}/{}", paths->partials(), name), options, findings));
+            } else if (one.changed < oldest) {
+                if (options.repair) content->forget(one.digest);
+                findings.push_back({"partial", one.digest,
+                                    "was left long ago by a pull that broke off", options.repair});
+            }
         }
         return {};
     }
@@ -213,6 +235,12 @@ Lease::~Lease() {
     if (!collected) LOG_WARN("collect unused content: {}", collected.error().message);
 }
 
+Result<void> Gc::if_unheld(std::string_view digest, const std::function<Result<void>()>& then) {
+    auto held = impl_->held.lock();
+    if (held->blobs.contains(digest)) return fail(Code::Conflict, "blob {} is in use", digest);
+    return then();
+}
+
 Result<std::vector<std::string>> Gc::collect(const std::vector<std::string>& blobs,
                                              const std::vector<std::string>& layers) {
     std::vector<std::string> removed;
@@ -234,12 +262,12 @@ Result<void> Gc::sweep() {
     return {};
 }
 
-// The blobs first: a layer or blob that was let go by now is no finding.
 Result<std::vector<Finding>> Gc::check(const CheckOptions& options) {
     std::vector<Finding> findings;
     TRY(impl_->check_unused(options, findings));
     TRY(impl_->check_blobs(options, findings));
     TRY(impl_->check_folders(options, findings));
+    TRY(impl_->check_partials(options, findings));
     return findings;
 }
 

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -41,7 +42,8 @@ class Lease {
 
 // Something on disk that belongs to nothing, or that is missing or damaged.
 struct Finding {
-    std::string kind;     // blob, layer, container, or temporary: what a crash left half made
+    std::string kind;     // blob, layer, container, partial: of a pull that broke off, or
+                          // temporary: what a crash left half made
     std::string object;   // digest, chain id, container's id, or path
     std::string problem;  // what is wrong, and what helps if nothing was repaired
     bool repaired = false;
@@ -49,7 +51,7 @@ struct Finding {
 
 struct CheckOptions {
     bool deep = false;    // read every blob and compare its digest
-    bool repair = false;  // remove what belongs to nothing
+    bool repair = false;  // remove what belongs to nothing, and blobs that are damaged
     // What has been in its place for a shorter time may be in the making.
     std::chrono::seconds settled = std::chrono::hours(1);
 };
@@ -67,6 +69,9 @@ class Gc {
     Gc& operator=(Gc&&) = delete;
 
     std::unique_ptr<Lease> lease();
+
+    // Calls `then` unless a lease holds the blob: Conflict. Leases wait meanwhile.
+    Result<void> if_unheld(std::string_view digest, const std::function<Result<void>()>& then);
 
     // Removes those of the named that nothing uses, layers topmost first. Gives the chain ids of
     // the layers that went.

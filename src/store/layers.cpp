@@ -4,7 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <set>
+#include <thread>
 
 #include "base/hash.hpp"
 #include "base/id.hpp"
@@ -15,10 +17,17 @@ namespace coffer::store {
 
 namespace {
 
+// Two threads each, of which none is busy all the time.
+constexpr unsigned kMostUnpackers = 4;
 constexpr std::string_view kColumns = "SELECT chain_id, diff_id, parent, size FROM layers";
 
 Layer layer_of(const Row& row) {
     return {row.text(0), row.text(1), row.text(2), static_cast<std::uint64_t>(row.integer(3))};
+}
+
+Result<void> check_depth(std::size_t layers) {
+    if (layers <= kMaxDepth) return {};
+    return fail(Code::InvalidArgument, "max depth exceeded: {} layers are the most", kMaxDepth);
 }
 
 Value or_null(const std::string& text) {
@@ -103,12 +112,37 @@ Result<std::vector<Layer>> Layers::list() const {
     return layers;
 }
 
+Result<std::map<std::string, std::uint64_t>> Layers::sizes_on_disk() const {
+    std::map<std::string, std::uint64_t> sizes;
+    for (const Row& row : TRY(database_->query("SELECT chain_id, disk FROM layers"))) {
+        std::string chain_id = row.text(0);
+        if (!row.is_null(1)) {
+            sizes.emplace(std::move(chain_id), static_cast<std::uint64_t>(row.integer(1)));
+            continue;
+        }
+        const auto measured = TRY(sys::measure_tree(paths_->layer(chain_id))).bytes;
+        TRY(database_->run("UPDATE layers SET disk = ? WHERE chain_id = ?", {measured, chain_id},
+                           Durability::Later));
+        sizes.emplace(std::move(chain_id), measured);
+    }
+    return sizes;
+}
+
 Result<Layer> Layers::add(const Request& request) {
+    const auto parent_there = [&]() -> Result<void> {
+        if (request.parent.empty() || has(request.parent)) return {};
+        return fail(Code::NotFound, "no such layer: {}", request.parent);
+    };
+    TRY(parent_there());
+    const auto below = TRY(chain(request.parent));
+    TRY(check_depth(below.size() + 1));
+    return add(request, parent_there);
+}
+
+Result<Layer> Layers::add(const Request& request,
+                          const std::function<Result<void>()>& parent_there) {
     if (!request.diff_id.empty() && !is_digest(request.diff_id)) {
         return fail(Code::InvalidArgument, "invalid diff id '{}'", request.diff_id);
-    }
-    if (!request.parent.empty() && !has(request.parent)) {
-        return fail(Code::NotFound, "no such layer: {}", request.parent);
     }
     std::optional<Claims::Claim> claim;
     if (!request.diff_id.empty()) {
@@ -125,10 +159,67 @@ Result<Layer> Layers::add(const Request& request) {
             return *known;
         }
     }
-    if (layer) layer = publish(*layer, temporary);
+    if (layer) {
+        const auto there = parent_there();
+        layer = there ? publish(*layer, temporary) : Result<Layer>(fail(there.error()));
+    }
     if (!layer)
         ignore(sys::remove_tree(temporary), "recover() tries again; the first error counts");
     return layer;
+}
+
+Result<std::string> Layers::add_stack(const std::vector<Stacked>& layers, const OnStacked& done) {
+    TRY(check_depth(layers.size()));
+    struct State {
+        std::size_t added = 0;  // of the layers, from the lowest up
+        std::optional<Error> failure;
+    };
+    Sync<State> shared;
+    std::condition_variable changed;
+    std::vector<std::string> chain_ids{std::string()};
+    chain_ids.reserve(layers.size() + 1);
+    for (const Stacked& layer : layers) {
+        chain_ids.push_back(chain_id_of(chain_ids.back(), layer.diff_id));
+    }
+    const auto add_one = [&](std::size_t index) -> Result<Layer> {
+        const auto in_turn = [&]() -> Result<void> {
+            auto state = shared.lock();
+            state.wait(changed, [&] { return state->failure || state->added == index; });
+            if (state->failure) return fail(Code::Cancelled, "another layer failed");
+            return {};
+        };
+        auto known = find(chain_ids[index + 1]);
+        if (!known && !shared.lock()->failure) {
+            const sys::Fd input = TRY(layers[index].open());
+            known = TRY(add({.parent = chain_ids[index],
+                             .diff_id = layers[index].diff_id,
+                             .digest = {},
+                             .input_fd = input.get()},
+                            in_turn));
+        }
+        TRY(in_turn());
+        return *known;
+    };
+    {
+        WorkerPool workers(std::clamp(std::thread::hardware_concurrency(), 1U, kMostUnpackers));
+        for (std::size_t i = 0; i < layers.size(); ++i) {
+            workers.submit([&, i] {
+                const auto layer = add_one(i);
+                done(i, layer);  // before those that fail because of it
+                {
+                    auto state = shared.lock();
+                    if (layer) {
+                        state->added = i + 1;
+                    } else if (!state->failure) {
+                        state->failure = layer.error();
+                    }
+                }
+                changed.notify_all();
+            });
+        }
+    }
+    if (auto& failure = shared.lock()->failure; failure) return fail(std::move(*failure));
+    return chain_ids.back();
 }
 
 // Fills temporary/diff.

@@ -3,6 +3,8 @@
 // share one unpack.
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +14,7 @@
 #include "archive/unpack.hpp"
 #include "store/database.hpp"
 #include "store/paths.hpp"
+#include "sys/fd.hpp"
 
 namespace coffer::store {
 
@@ -21,6 +24,9 @@ struct Layer {
     std::string parent;      // chain id; empty for the lowest
     std::uint64_t size = 0;  // sum of the files' sizes
 };
+
+// How many layers lie on each other at most: every start mounts them all.
+constexpr std::size_t kMaxDepth = 127;
 
 // The chain id of a layer on top of `parent` (empty: the layer is the lowest).
 std::string chain_id_of(std::string_view parent, std::string_view diff_id);
@@ -46,6 +52,19 @@ class Layers {
     };
     Result<Layer> add(const Request& request);
 
+    // A layer of a stack, which the one before it in the stack is the parent of.
+    struct Stacked {
+        std::string diff_id;
+        std::function<Result<sys::Fd>()> open;  // the layer as distributed, of a digest that is
+                                                // right or that somebody else checks
+    };
+    // Told of each layer, from several threads: of those that were added in their order, of the
+    // others as soon as they failed.
+    using OnStacked = std::function<void(std::size_t index, const Result<Layer>& layer)>;
+    // Adds the layers from the lowest up, unpacking several at a time; at the first failure it
+    // stops and gives that error. Gives the chain id of the topmost.
+    Result<std::string> add_stack(const std::vector<Stacked>& layers, const OnStacked& done);
+
     std::optional<Layer> find(std::string_view chain_id) const;
     bool has(std::string_view chain_id) const { return find(chain_id).has_value(); }
     // From the topmost down to the lowest.
@@ -53,6 +72,8 @@ class Layers {
     // Folders for overlayfs, topmost first.
     Result<std::vector<std::string>> lower_dirs(std::string_view chain_id) const;
     Result<std::vector<Layer>> list() const;
+    // Bytes on disk of all layers, by chain id. Each is measured once, when it is first asked for.
+    Result<std::map<std::string, std::uint64_t>> sizes_on_disk() const;
     // Takes a layer away from all who could find it; Conflict while another layer, an image or a
     // container builds on it. Its files are then at the path given, which discard() deletes.
     Result<std::string> detach(std::string_view chain_id);
@@ -63,6 +84,7 @@ class Layers {
 
   private:
     struct Claims;
+    Result<Layer> add(const Request& request, const std::function<Result<void>()>& parent_there);
     Result<Layer> unpack(const Request& request, const std::string& temporary);
     Result<Layer> publish(const Layer& layer, const std::string& temporary);
 

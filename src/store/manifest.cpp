@@ -3,7 +3,6 @@
 #include "json/codec.hpp"
 
 namespace coffer::store {
-namespace {
 
 oci::Descriptor descriptor_of(const ImageBlob& blob) {
     oci::Descriptor descriptor;
@@ -12,8 +11,6 @@ oci::Descriptor descriptor_of(const ImageBlob& blob) {
     descriptor.size = static_cast<std::int64_t>(blob.size);
     return descriptor;
 }
-
-}  // namespace
 
 Result<ImageManifest> manifest_of(Store& store, const ImageRecord& record) {
     ImageManifest made;

@@ -15,6 +15,7 @@ struct ImageManifest {
     std::string text;
 };
 
+oci::Descriptor descriptor_of(const ImageBlob& blob);
 Result<ImageManifest> manifest_of(Store& store, const ImageRecord& record);
 
 }  // namespace coffer::store

@@ -30,6 +30,10 @@ std::string Paths::blob(std::string_view digest) const {
     return blobs() + "/" + std::string(hex_of(digest));
 }
 
+std::string Paths::partial(std::string_view digest) const {
+    return partials() + "/" + std::string(hex_of(digest));
+}
+
 std::string Paths::layer(std::string_view chain_id) const {
     return layers() + "/" + std::string(hex_of(chain_id));
 }
@@ -54,7 +58,8 @@ Result<void> Paths::create() const {
     }
     // Layers hold setuid files that must be out of every local user's reach.
     if (::chmod(root_.c_str(), 0700) != 0) return fail_errno("set mode of '{}'", root_);
-    for (const std::string& folder : {blobs(), layers(), containers(), volumes(), trash()}) {
+    for (const std::string& folder :
+         {blobs(), partials(), layers(), containers(), volumes(), trash()}) {
         TRY(sys::make_dirs(folder, 0700));
     }
     spread_over_block_groups(layers());

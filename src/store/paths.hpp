@@ -6,6 +6,7 @@
 //     state.db                   SQLite: images, layers, and the tables of other folders
 //     events.jsonl               the newest events, for GET /events
 //     blobs/sha256/<hex>         configs, manifests, indexes and layers as they were distributed
+//     partial/<hex>              layers of pulls that have not ended, or were broken off
 //     layers/<chain-id hex>/diff a layer as overlayfs reads it
 //     layers/tmp-<random>/       a layer being made; removed at the next start
 //     containers/<id>/{diff,work}  writable layer; the engine keeps its own files beside them
@@ -37,6 +38,8 @@ class Paths {
     std::string blobs() const { return root_ + "/blobs/sha256"; }
     // `digest` must be valid (is_digest).
     std::string blob(std::string_view digest) const;
+    std::string partials() const { return root_ + "/partial"; }
+    std::string partial(std::string_view digest) const;
     std::string layers() const { return root_ + "/layers"; }
     std::string layer(std::string_view chain_id) const;
     std::string layer_diff(std::string_view chain_id) const;

@@ -1,5 +1,6 @@
 #include "store/store.hpp"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,7 +14,7 @@ namespace coffer::store {
 
 namespace {
 
-constexpr std::array<std::string_view, 1> kSchema = {
+constexpr std::array<std::string_view, 3> kSchema = {
     R"sql(
 CREATE TABLE layers (
     chain_id TEXT PRIMARY KEY,
@@ -50,14 +51,21 @@ CREATE TABLE container_layers (
 ) WITHOUT ROWID;
 CREATE INDEX container_layers_by_chain ON container_layers (chain_id);
 )sql",
+    R"sql(
+ALTER TABLE image_references ADD COLUMN target TEXT;
+UPDATE image_references SET target = substr(reference, instr(reference, '@') + 1) WHERE is_digest;
+CREATE INDEX image_references_by_target ON image_references (target);
+)sql",
+    R"sql(
+ALTER TABLE images ADD COLUMN used INTEGER NOT NULL DEFAULT 0;
+UPDATE images SET used = added;
+ALTER TABLE layers ADD COLUMN disk INTEGER;
+)sql",
 };
 
 // The program that lies beside ours.
 Result<std::string> unpack_program() {
-    std::string path(4096, '\0');
-    const ssize_t n = ::readlink("/proc/self/exe", path.data(), path.size());
-    if (n < 0) return fail_errno("read '/proc/self/exe'");
-    path.resize(static_cast<std::size_t>(n));
+    const std::string path = TRY(sys::read_link(AT_FDCWD, "/proc/self/exe"));
     return path.substr(0, path.rfind('/')) + "/coffer-unpack";
 }
 
@@ -79,7 +87,10 @@ struct Store::Impl {
           content(paths),
           layers(paths, *database, std::move(options.unpacker)),
           gc(paths, *database, content, layers),
-          images(*database, gc) {}
+          images(*database, gc),
+          manifests(*database, gc),
+          signatures(*database),
+          pins(*database) {}
 
     sys::FileLock lock;
     Paths paths;
@@ -88,6 +99,9 @@ struct Store::Impl {
     Layers layers;
     Gc gc;
     Images images;
+    Manifests manifests;
+    Signatures signatures;
+    Pins pins;
 
     Result<std::set<std::string>> containers_on_disk() const;
 };
@@ -110,8 +124,23 @@ Layers& Store::layers() {
 Images& Store::images() {
     return impl_->images;
 }
+Manifests& Store::manifests() {
+    return impl_->manifests;
+}
+Signatures& Store::signatures() {
+    return impl_->signatures;
+}
+Pins& Store::pins() {
+    return impl_->pins;
+}
 std::unique_ptr<Lease> Store::lease() {
     return impl_->gc.lease();
+}
+Result<std::uint64_t> Store::image_usage() const {
+    std::uint64_t bytes = TRY(sys::measure_tree(impl_->paths.blobs())).bytes;
+    bytes += TRY(impl_->content.partial_size());
+    for (const auto& [chain_id, size] : TRY(impl_->layers.sizes_on_disk())) bytes += size;
+    return bytes;
 }
 Result<std::unique_ptr<Store>> Store::open(StoreOptions options) {
     const Paths paths(options.data_root);
@@ -120,6 +149,9 @@ Result<std::unique_ptr<Store>> Store::open(StoreOptions options) {
                             "data root '{}' is in use", options.data_root);
     auto database = TRY(Database::open(paths.state_db()));
     TRY(database->migrate("store", kSchema));
+    TRY(Manifests::migrate(*database));
+    TRY(Signatures::migrate(*database));
+    TRY(Pins::migrate(*database));
     if (!options.unpacker) {
         const std::string program = TRY(unpack_program());
         options.unpacker = [program](const archive::UnpackRequest& request) {
@@ -129,7 +161,9 @@ Result<std::unique_ptr<Store>> Store::open(StoreOptions options) {
     std::unique_ptr<Store> store(new Store(
         std::make_unique<Impl>(std::move(options), std::move(lock), std::move(database))));
     TRY(store->impl_->layers.recover());
+    TRY(store->impl_->manifests.expire_dropped());
     TRY(store->impl_->gc.sweep());
+    TRY(store->impl_->content.prune_partials({}));
     return store;
 }
 
@@ -177,14 +211,12 @@ Result<Store::Detached> Store::detach_writable(std::string_view id) {
     }
     {
         Transaction tx = TRY(impl_->database->begin(Durability::Later));
-        for (const Row& row :
-             TRY(tx.query("WITH RECURSIVE below(chain_id) AS"
-                          " (SELECT chain_id FROM container_layers WHERE container_id = ?"
-                          " UNION ALL SELECT layers.parent FROM layers JOIN below USING (chain_id))"
-                          " SELECT chain_id FROM below WHERE chain_id IS NOT NULL",
-                          {id}))) {
-            detached.layers.push_back(row.text(0));
-        }
+        detached.layers = first_column(
+            TRY(tx.query("WITH RECURSIVE below(chain_id) AS"
+                         " (SELECT chain_id FROM container_layers WHERE container_id = ?"
+                         " UNION ALL SELECT layers.parent FROM layers JOIN below USING (chain_id))"
+                         " SELECT chain_id FROM below WHERE chain_id IS NOT NULL",
+                         {id})));
         TRY(tx.run("DELETE FROM container_layers WHERE container_id = ?", {id}));
         TRY(tx.commit());
     }

@@ -14,7 +14,10 @@
 #include "store/gc.hpp"
 #include "store/images.hpp"
 #include "store/layers.hpp"
+#include "store/manifests.hpp"
 #include "store/paths.hpp"
+#include "store/pins.hpp"
+#include "store/signatures.hpp"
 
 namespace coffer::store {
 
@@ -43,6 +46,13 @@ class Store {
     Content& content();
     Layers& layers();
     Images& images();
+    Manifests& manifests();
+    Signatures& signatures();
+    Pins& pins();
+
+    // Bytes on disk of all that images take: their layers, unpacked and as they were distributed,
+    // their documents, and what pulls that broke off have left to go on with.
+    Result<std::uint64_t> image_usage() const;
 
     // Hold before asking content().has() or layers().has(), so that the answer stays true.
     std::unique_ptr<Lease> lease();

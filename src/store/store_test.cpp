@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,6 +13,7 @@
 
 #include "archive/testing.hpp"
 #include "base/hash.hpp"
+#include "base/sync.hpp"
 #include "sys/file.hpp"
 
 namespace coffer::store {
@@ -160,6 +163,29 @@ TEST_F(StoreTest, a_tag_moves_and_leaves_the_old_image_dangling) {
     EXPECT_EQ(store_->images().untag("r/n:t").error().code, Code::NotFound);
 }
 
+TEST_F(StoreTest, a_name_stands_for_all_images_of_its_index) {
+    const std::string index = MUST(store_->content().put("index"));
+    const std::string a = add_image({"x"}, "a");
+    const std::string b = add_image({"x"}, "b");
+    for (const std::string& id : {a, b}) {
+        ImageRecord image = MUST(store_->images().get(id));
+        image.blobs = {{BlobKind::Index, index, "type", 5}};
+        MUST(store_->images().add(image));
+    }
+    EXPECT_THAT(MUST(store_->images().of_target(index)), UnorderedElementsAre(a, b));
+    EXPECT_FALSE(MUST(store_->images().get(b)).in_named_index);
+    MUST(store_->images().tag("r/n:t", a, index));
+    EXPECT_EQ(store_->images().target_of("r/n:t"), index);
+    EXPECT_EQ(MUST(store_->images().get(a)).target, index);
+    EXPECT_FALSE(MUST(store_->images().get(a)).in_named_index);
+    EXPECT_TRUE(MUST(store_->images().get(b)).in_named_index);
+    MUST(store_->images().tag("r/n:t", a));
+    EXPECT_EQ(store_->images().target_of("r/n:t"), std::nullopt);
+    EXPECT_FALSE(MUST(store_->images().get(b)).in_named_index);
+    MUST(store_->images().add_digest("r/n@" + index, a));
+    EXPECT_EQ(store_->images().target_of("r/n@" + index), index);
+}
+
 TEST_F(StoreTest, removing_an_image_keeps_what_others_use) {
     const std::string a = add_image({"base", "a"}, "a");
     const std::string b = add_image({"base", "b"}, "b");
@@ -229,6 +255,63 @@ TEST_F(StoreTest, a_blob_must_have_its_declared_size) {
     EXPECT_THAT(MUST(store_->content().list()), IsEmpty());
 }
 
+TEST_F(StoreTest, a_write_that_fails_half_way_leaves_no_bytes) {
+    auto writer = MUST(store_->content().create());
+    MUST(writer.write("abc"));
+    rlimit before{};
+    ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+    const auto on_signal = ::signal(SIGXFSZ, SIG_IGN);
+    const rlimit five{5, before.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &five), 0);
+    EXPECT_FALSE(writer.write("defg"));
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+    ::signal(SIGXFSZ, on_signal);
+    MUST(writer.write("d"));
+    const std::string digest = MUST(writer.commit(digest_of("abcd")));
+    EXPECT_EQ(MUST(store_->content().read(digest)), "abcd");
+    MUST(store_->content().remove(digest));
+}
+
+TEST_F(StoreTest, uses_are_remembered_and_never_go_back) {
+    const std::string id = add_image({"one"}, "config a");
+    const auto image = [&] { return MUST(store_->images().get(id)); };
+    EXPECT_EQ(image().used, image().added);
+    const Time later = image().added + std::chrono::hours(1);
+    MUST(store_->images().stamp({{id, later}, {digest_of("nobody's"), later}}));
+    EXPECT_EQ(image().used, later);
+    MUST(store_->images().stamp({{id, later - std::chrono::minutes(1)}}));
+    open();
+    EXPECT_EQ(image().used, later);
+}
+
+TEST_F(StoreTest, who_comes_unasked_removes_no_image_in_use) {
+    const std::string id = add_image({"one"}, "config a");
+    const auto yes = [] { return true; };
+    {
+        const auto lease = store_->lease();
+        lease->blob(id);
+        EXPECT_EQ(store_->images().remove_unheld(id, yes).error().code, Code::Conflict);
+    }
+    EXPECT_EQ(store_->images().remove_unheld(id, [] { return false; }).error().code,
+              Code::Conflict);
+    MUST(store_->images().get(id));
+    EXPECT_EQ(MUST(store_->images().remove_unheld(id, yes)).size(), 1U);
+    EXPECT_THAT(MUST(store_->content().list()), IsEmpty());
+}
+
+TEST_F(StoreTest, usage_is_what_lies_on_the_disk) {
+    const auto usage = [&] { return MUST(store_->image_usage()); };
+    const std::uint64_t empty = usage();
+    const std::string id = add_image({std::string(100'000, 'x'), "small"}, "config a");
+    const std::uint64_t layers = MUST(sys::measure_tree(store_->paths().layers())).bytes -
+                                 MUST(sys::measure_tree(store_->paths().trash())).bytes;
+    const std::uint64_t blobs = MUST(sys::measure_tree(store_->paths().blobs())).bytes;
+    EXPECT_NEAR(static_cast<double>(usage()), static_cast<double>(layers + blobs), 16384);
+    EXPECT_EQ(MUST(store_->layers().sizes_on_disk()).size(), 2U);
+    MUST(store_->images().remove(id));
+    EXPECT_EQ(usage(), empty);
+}
+
 TEST_F(StoreTest, a_digest_is_no_path) {
     EXPECT_FALSE(store_->content().has("sha256:../../state.db"));
     EXPECT_FALSE(store_->content().open("sha256:../../state.db"));
@@ -271,6 +354,58 @@ TEST_F(StoreTest, a_layer_of_unknown_diff_id_is_found_out) {
     EXPECT_EQ(MUST(add_layer(layer, "", "")).chain_id, layer.diff_id);
     EXPECT_EQ(MUST(sys::list_dir(store_->paths().layers())).size(), 1U);
     EXPECT_EQ(add_layer(layer, digest_of("no parent"), "").error().code, Code::NotFound);
+}
+
+TEST_F(StoreTest, a_stack_is_added_in_order) {
+    const auto lease = store_->lease();
+    std::vector<TestLayer> layers;
+    std::vector<Layers::Stacked> stack;
+    std::vector<std::string> diff_ids;
+    for (const char* content : {"1", "2", "3", "4", "5", "6"}) {
+        layers.push_back(make_layer(content));
+        diff_ids.push_back(layers.back().diff_id);
+        MUST(store_->content().put(layers.back().tar));
+        lease->layer(chain_id_of(diff_ids));
+        stack.push_back({diff_ids.back(), [this, digest = diff_ids.back()] {
+                             return store_->content().open(digest);
+                         }});
+    }
+    MUST(add_layer(layers[0], "", diff_ids[0]));  // one that is there already
+    Sync<std::vector<std::size_t>> order;
+    const auto chain_id =
+        store_->layers().add_stack(stack, [&](std::size_t index, const Result<Layer>& layer) {
+            EXPECT_TRUE(layer);
+            order.lock()->push_back(index);
+        });
+    EXPECT_EQ(MUST(chain_id), chain_id_of(diff_ids));
+    EXPECT_THAT(*order.lock(), ElementsAre(0, 1, 2, 3, 4, 5));
+    EXPECT_THAT(MUST(store_->layers().chain(*chain_id)), SizeIs(6));
+    EXPECT_EQ(unpacked_, 6);
+    for (const std::string& digest : diff_ids) MUST(store_->content().remove(digest));
+}
+
+TEST_F(StoreTest, a_stack_ends_where_a_layer_fails) {
+    const auto lease = store_->lease();
+    std::vector<Layers::Stacked> stack;
+    for (const char* content : {"1", "2", "3"}) {
+        const TestLayer layer = make_layer(content);
+        MUST(store_->content().put(layer.tar));
+        lease->blob(layer.diff_id);
+        stack.push_back({layer.diff_id, [this, digest = layer.diff_id] {
+                             return store_->content().open(digest);
+                         }});
+    }
+    lease->layer(stack[0].diff_id);
+    stack[1].open = [&] { return store_->content().open(stack[0].diff_id); };
+    Sync<std::vector<std::size_t>> failed;
+    const auto chain_id =
+        store_->layers().add_stack(stack, [&](std::size_t index, const Result<Layer>& layer) {
+            if (!layer) failed.lock()->push_back(index);
+        });
+    ASSERT_FALSE(chain_id);
+    EXPECT_THAT(chain_id.error().message, HasSubstr("not the expected " + stack[1].diff_id));
+    EXPECT_THAT(*failed.lock(), ::testing::IsSupersetOf({1U, 2U}));
+    EXPECT_THAT(MUST(store_->layers().list()), SizeIs(::testing::Le(1)));
 }
 
 TEST_F(StoreTest, a_lease_protects_until_it_ends) {
@@ -364,6 +499,15 @@ TEST_F(StoreTest, a_check_finds_what_is_missing_or_damaged) {
     MUST(store_->content().put(text));
     MUST(sys::remove_tree(store_->paths().layer(make_layer("x").diff_id)));
     EXPECT_THAT(problem(false), StartsWith("layer has no files"));
+    MUST(store_->images().remove(id));
+}
+
+TEST_F(StoreTest, a_check_keeps_a_blob_whose_size_was_declared_wrong) {
+    const std::string id = add_image({"x"}, "a");
+    MUST(store_->database().run("UPDATE image_blobs SET size = size + 1 WHERE digest = ?", {id}));
+    const auto findings = MUST(store_->check({}, {.repair = true}));
+    EXPECT_THAT(kinds(findings), ElementsAre("blob"));
+    EXPECT_TRUE(store_->content().has(id));
     MUST(store_->images().remove(id));
 }
 

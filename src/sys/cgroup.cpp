@@ -11,6 +11,7 @@
 
 #include "sys/cgroup_backend.hpp"
 #include "sys/file.hpp"
+#include "sys/mount.hpp"
 
 namespace coffer::sys::cgroup {
 
@@ -20,6 +21,9 @@ constexpr std::array<std::string_view, 14> kControllers = {
     "cpu",     "cpuacct",  "cpuset",     "memory",  "devices", "freezer", "blkio",
     "net_cls", "net_prio", "perf_event", "hugetlb", "pids",    "rdma",    "misc"};
 constexpr std::size_t kMaxDepth = 64;  // of groups below ours
+// In groups that are given away: a path of names as long as may be stays below PATH_MAX.
+constexpr int kMaxGivenDepth = 12;
+constexpr int kMaxGivenGroups = 1000;
 
 void pause_ms(long milliseconds) {
     const timespec time{milliseconds / 1000, (milliseconds % 1000) * 1000 * 1000};
@@ -29,21 +33,6 @@ void pause_ms(long milliseconds) {
 bool is_controller(std::string_view name) {
     return name.starts_with("name=") ||
            std::find(kControllers.begin(), kControllers.end(), name) != kControllers.end();
-}
-
-// mountinfo writes blanks and backslashes as \040 and so on.
-std::string unescape(std::string_view text) {
-    std::string out;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text[i] == '\\' && i + 3 < text.size()) {
-            out.push_back(static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 +
-                                            (text[i + 3] - '0')));
-            i += 3;
-        } else {
-            out.push_back(text[i]);
-        }
-    }
-    return out;
 }
 
 // Our own path in a hierarchy as seen below its mount point, whose root may be a group itself.
@@ -142,20 +131,14 @@ Result<Layout> parse_layout(std::string_view mountinfo, std::string_view own_cgr
     const std::vector<std::string> own = split(own_cgroups, '\n');
     Layout layout;
     bool v1_controls = false;
-    for (const std::string& line : split(mountinfo, '\n')) {
-        const auto halves = cut(line, " - ");
-        if (!halves) continue;
-        const std::vector<std::string> front = split_fields(halves->first);
-        const std::vector<std::string> back = split_fields(halves->second);
-        if (front.size() < 6 || back.size() < 3) continue;
+    for (mount::Mounted& mounted : mount::parse_mountinfo(mountinfo)) {
         Layout::Hierarchy hierarchy;
-        hierarchy.mount_point = unescape(front[4]);
-        const std::string mount_root = unescape(front[3]);
-        if (back[0] == "cgroup2" && layout.unified.mount_point.empty()) {
-            hierarchy.own_path = below_mount(own_path_of(own, ""), mount_root);
+        hierarchy.mount_point = std::move(mounted.point);
+        if (mounted.type == "cgroup2" && layout.unified.mount_point.empty()) {
+            hierarchy.own_path = below_mount(own_path_of(own, ""), mounted.root);
             layout.unified = std::move(hierarchy);
-        } else if (back[0] == "cgroup") {
-            for (const std::string& option : split(back[2], ',')) {
+        } else if (mounted.type == "cgroup") {
+            for (const std::string& option : split(mounted.options, ',')) {
                 if (is_controller(option) && !layout.has(option)) {
                     hierarchy.controllers.push_back(option);
                 }
@@ -163,7 +146,7 @@ Result<Layout> parse_layout(std::string_view mountinfo, std::string_view own_cgr
             if (hierarchy.controllers.empty()) continue;
             const std::string& first = hierarchy.controllers.front();
             v1_controls = v1_controls || !first.starts_with("name=");
-            hierarchy.own_path = below_mount(own_path_of(own, first), mount_root);
+            hierarchy.own_path = below_mount(own_path_of(own, first), mounted.root);
             layout.v1.push_back(std::move(hierarchy));
         }
     }
@@ -191,6 +174,15 @@ std::string folder_of(const Layout::Hierarchy& hierarchy, const std::string& pat
     if (path.starts_with('/')) return hierarchy.mount_point + path;
     const std::string own = hierarchy.own_path == "/" ? std::string() : hierarchy.own_path;
     return hierarchy.mount_point + own + "/" + path;
+}
+
+std::vector<std::string> folders_of(const Layout& layout, const std::string& path) {
+    std::vector<std::string> folders;
+    folders.reserve(layout.v1.size() + 1);
+    for (const Layout::Hierarchy& hierarchy : layout.v1)
+        folders.push_back(folder_of(hierarchy, path));
+    if (layout.version == 2) folders.push_back(folder_of(layout.unified, path));
+    return folders;
 }
 
 Result<Made> make_folder(const std::string& folder) {
@@ -329,6 +321,32 @@ Result<Fd> Cgroup::clone_fd() const {
 }
 Result<void> Cgroup::join_self() const {
     return backend_->join_self();
+}
+Result<Fd> Cgroup::clone_fd_of(int pid) const {
+    const std::string text = TRY(read_file(format("/proc/{}/cgroup", pid)));
+    const std::string& ours = backend_->folders().front();
+    const std::string folder = folder_of(host_layout().unified, own_path_of(split(text, '\n'), ""));
+    if (folder != ours && !folder.starts_with(ours + "/"))
+        return fail(Code::Conflict, "process {} has left cgroup '{}'", pid, ours);
+    return open_file(folder, O_RDONLY | O_DIRECTORY);
+}
+Result<void> Cgroup::give_to(std::uint32_t uid) const {
+    const std::string& folder = backend_->folders().front();
+    const Fd group = TRY(open_file(folder, O_RDONLY | O_DIRECTORY));
+    TRY(write_existing(folder + "/cgroup.max.depth", std::to_string(kMaxGivenDepth)));
+    TRY(write_existing(folder + "/cgroup.max.descendants", std::to_string(kMaxGivenGroups)));
+    std::vector<std::string> files =
+        split_fields(TRY(read_optional("/sys/kernel/cgroup/delegate")));
+    if (files.empty()) files = {"cgroup.procs", "cgroup.subtree_control", "cgroup.threads"};
+    for (const std::string& file : files) {
+        if (::fchownat(group.get(), file.c_str(), uid, static_cast<gid_t>(-1),
+                       AT_SYMLINK_NOFOLLOW) != 0 &&
+            errno != ENOENT)
+            return fail_errno("give '{}/{}' to user {}", folder, file, uid);
+    }
+    if (::fchown(group.get(), uid, static_cast<gid_t>(-1)) != 0)
+        return fail_errno("give cgroup '{}' to user {}", folder, uid);
+    return {};
 }
 Result<void> Cgroup::update(const Limits& limits) const {
     if (limits.memory_check_usage && limits.memory.value_or(-1) >= 0) {

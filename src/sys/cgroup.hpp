@@ -124,6 +124,8 @@ struct Layout {
 };
 // The folder of a group in a hierarchy. Pure.
 std::string folder_of(const Layout::Hierarchy& hierarchy, const std::string& path);
+// Those of all hierarchies in which groups are made. Pure.
+std::vector<std::string> folders_of(const Layout& layout, const std::string& path);
 
 // Pure: from the texts of /proc/self/mountinfo and /proc/self/cgroup.
 Result<Layout> parse_layout(std::string_view mountinfo, std::string_view own_cgroups);
@@ -160,6 +162,12 @@ class Cgroup {
     // move it by cgroup.procs instead would wait for an RCU grace period: 5 to 15 ms.
     Result<Fd> clone_fd() const;
     Result<void> join_self() const;
+    // v2: of the group, this one or one below it, that a process is in. A group that has groups
+    // with limits of their own takes no process: cloning into it fails with EBUSY.
+    Result<Fd> clone_fd_of(int pid) const;
+    // v2: lets a user make groups below this one, as many and as deep as can be removed again, and
+    // nothing else: the limits stay the caller's (cgroups(7), delegation).
+    Result<void> give_to(std::uint32_t uid) const;
 
     Result<void> update(const Limits& limits) const;
     Result<void> freeze() const;

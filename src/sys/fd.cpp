@@ -70,6 +70,13 @@ Result<SocketPair> make_socketpair(int type) {
     return SocketPair{Fd(ends[0]), Fd(ends[1])};
 }
 
+std::vector<int> numbers_of(const std::vector<Fd>& fds) {
+    std::vector<int> numbers;
+    numbers.reserve(fds.size());
+    for (const Fd& fd : fds) numbers.push_back(fd.get());
+    return numbers;
+}
+
 Result<void> write_all(int fd, std::string_view bytes) {
     while (!bytes.empty()) {
         const ssize_t n = ::write(fd, bytes.data(), bytes.size());

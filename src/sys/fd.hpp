@@ -55,6 +55,8 @@ Result<void> write_all(int fd, std::string_view bytes);
 // Waits until the peer has read all that was sent, or has gone; for at most a second. For a TCP
 // socket: until its kernel has it. A socket is asked by SIOCOUTQ (unix(7), tcp(7)).
 void wait_until_read(int socket);
+// As calls of the kernel and send_message() take them.
+std::vector<int> numbers_of(const std::vector<Fd>& fds);
 // Reads to the end, but fails with "larger than" once `limit` bytes are exceeded.
 Result<std::string> read_all(int fd, std::size_t limit);
 

@@ -8,6 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
+#include <climits>
 #include <cstdlib>
 #include <memory>
 #include <set>
@@ -53,18 +55,21 @@ Result<std::vector<std::string>> names_in(Fd folder, const std::string& path) {
     return names;
 }
 
-Result<void> remove_entry(int dirfd, const std::string& name, dev_t device) {
+Result<void> remove_entry(int dirfd, const std::string& name) {
     if (::unlinkat(dirfd, name.c_str(), 0) == 0 || errno == ENOENT) return {};
     if (errno != EISDIR && errno != EPERM) return fail_errno("remove '{}'", name);
     Fd folder(::openat(dirfd, name.c_str(),
                        O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
     if (!folder) return errno == ENOENT ? Result<void>() : fail_errno("remove '{}'", name);
-    struct stat status {};
-    if (::fstat(folder.get(), &status) != 0) return fail_errno("stat '{}'", name);
-    if (status.st_dev != device) return fail_with(EBUSY, "remove '{}': a mount point", name);
+    // A bind mount is often of the same device.
+    struct statx status {};
+    if (::statx(folder.get(), "", AT_EMPTY_PATH, 0, &status) != 0)
+        return fail_errno("stat '{}'", name);
+    if ((status.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0)
+        return fail_with(EBUSY, "remove '{}': a mount point", name);
     Fd listing = TRY(folder.duplicate());
     for (const std::string& child : TRY(names_in(std::move(listing), name))) {
-        TRY(remove_entry(folder.get(), child, device));
+        TRY(remove_entry(folder.get(), child));
     }
     if (::unlinkat(dirfd, name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return {};
     return fail_errno("remove folder '{}'", name);
@@ -167,6 +172,20 @@ bool exists(const std::string& path) {
     return ::access(path.c_str(), F_OK) == 0;
 }
 
+std::string stamp_of(const std::string& path) {
+    struct stat info {};
+    if (::stat(path.c_str(), &info) != 0) return {};
+    return format("{} {} {}.{}", info.st_ino, info.st_size, info.st_mtim.tv_sec,
+                  info.st_mtim.tv_nsec);
+}
+
+Result<std::string> read_link(int dirfd, const std::string& path) {
+    std::array<char, PATH_MAX> target{};
+    const ssize_t n = ::readlinkat(dirfd, path.c_str(), target.data(), target.size());
+    if (n < 0) return fail_errno("read link '{}'", path);
+    return std::string(target.data(), static_cast<std::size_t>(n));
+}
+
 Result<std::vector<std::string>> list_dir(const std::string& path) {
     return names_in(TRY(open_file(path, O_RDONLY | O_DIRECTORY)), path);
 }
@@ -176,14 +195,10 @@ Result<std::vector<std::string>> list_dir(int dirfd) {
 }
 
 Result<void> remove_tree(int dirfd, const std::string& name) {
-    struct stat status {};
-    if (::fstatat(dirfd, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
-        return errno == ENOENT ? Result<void>() : fail_errno("stat '{}'", name);
-    }
     // A process that fills it may have been killed and not be gone yet.
     constexpr int kAttempts = 200;
     for (int attempt = 0;; ++attempt) {
-        auto removed = remove_entry(dirfd, name, status.st_dev);
+        auto removed = remove_entry(dirfd, name);
         if (removed || removed.error().sys_errno != ENOTEMPTY || attempt == kAttempts)
             return removed;
         std::this_thread::sleep_for(std::chrono::milliseconds(10));

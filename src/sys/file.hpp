@@ -33,10 +33,14 @@ Result<void> write_file(const std::string& path, std::string_view text, unsigned
 
 Result<void> make_dirs(const std::string& path, unsigned mode = 0755);
 bool exists(const std::string& path);
+// What changes when a file does; empty when there is none.
+std::string stamp_of(const std::string& path);
+// Where a symbolic link leads.
+Result<std::string> read_link(int dirfd, const std::string& path);
 // Names in a folder, without "." and "..", in no order.
 Result<std::vector<std::string>> list_dir(const std::string& path);
 Result<std::vector<std::string>> list_dir(int dirfd);
-// Removes a tree without following links or leaving its file system; absent is success.
+// Removes a tree without following links or entering what is mounted in it; absent is success.
 Result<void> remove_tree(int dirfd, const std::string& name);
 Result<void> remove_tree(const std::string& path);
 // Bytes and inodes of a tree, hard links once.

@@ -1,6 +1,7 @@
 #include "sys/mount.hpp"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -8,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 
 #include "sys/file.hpp"
@@ -85,7 +87,33 @@ mount_attr to_kernel(const Attributes& attributes) {
     return attr;
 }
 
+// mountinfo writes blanks and backslashes as \040 and so on.
+std::string unescape(std::string_view text) {
+    std::string out;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] == '\\' && i + 3 < text.size()) {
+            out.push_back(static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 +
+                                            (text[i + 3] - '0')));
+            i += 3;
+        } else {
+            out.push_back(text[i]);
+        }
+    }
+    return out;
+}
+
 }  // namespace
+
+std::optional<Flag> find_flag(std::string_view name) {
+    for (const Flag& flag : kFlags)
+        if (flag.name == name) return flag;
+    return std::nullopt;
+}
+
+bool is_without_effect(std::string_view name) {
+    return std::find(std::begin(kWithoutEffect), std::end(kWithoutEffect), name) !=
+           std::end(kWithoutEffect);
+}
 
 Result<Fd> create(const std::string& type, const Options& options, std::uint64_t attributes,
                   const std::string& source) {
@@ -156,8 +184,21 @@ Result<void> isolate_propagation() {
     return {};
 }
 
+Result<void> unshare_namespace() {
+    if (::unshare(CLONE_NEWNS) != 0) return fail_errno("create mount namespace");
+    return isolate_propagation();
+}
+
 Result<void> detach_working_folder() {
     if (::umount2(".", MNT_DETACH) != 0) return fail_errno("detach mount");
+    return {};
+}
+
+Result<void> detach_path(const std::string& path) {
+    const auto place = open_file(path, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+    if (!place || !TRY(is_mount_root(place->get()))) return {};
+    if (::umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0)
+        return fail_errno("detach '{}'", path);
     return {};
 }
 
@@ -177,8 +218,18 @@ Result<void> move_working_folder_to_root() {
     return {};
 }
 
-Result<Fd> create_overlay(const std::vector<int>& lower_fds, int upper_fd, int work_fd,
-                          std::uint64_t attributes) {
+namespace {
+
+// NotImplemented when the kernel cannot.
+Result<Fd> overlay_by_descriptor(const std::vector<int>& lower_fds, int upper_parent_fd,
+                                 std::uint64_t attributes, const std::string& source) {
+    Fd diff;
+    Fd work;
+    if (upper_parent_fd >= 0) {
+        constexpr int kFlags = O_PATH | O_DIRECTORY | O_NOFOLLOW;
+        diff = TRY(open_at(upper_parent_fd, "diff", kFlags));
+        work = TRY(open_at(upper_parent_fd, "work", kFlags));
+    }
     const Fd fs = TRY(open_context("overlay"));
     const auto set = [&](const char* key, int fd) {
         return ::fsconfig(fs.get(), FSCONFIG_SET_FD, key, nullptr, fd) == 0;
@@ -187,14 +238,11 @@ Result<Fd> create_overlay(const std::vector<int>& lower_fds, int upper_fd, int w
         return fail(Code::NotImplemented, "overlay by descriptor: {}{}", errno_text(errno),
                     kernel_words(fs.get()));
     };
-    // What the mount table of the container shows as its source.
-    ::fsconfig(fs.get(), FSCONFIG_SET_STRING, "source", "overlay", 0);
+    ::fsconfig(fs.get(), FSCONFIG_SET_STRING, "source", source.c_str(), 0);
     for (const int lower : lower_fds) {
         if (!set("lowerdir+", lower)) return too_old();
     }
-    if (upper_fd >= 0 && (!set("upperdir", upper_fd) || !set("workdir", work_fd))) {
-        return too_old();
-    }
+    if (diff && (!set("upperdir", diff.get()) || !set("workdir", work.get()))) return too_old();
     if (::fsconfig(fs.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) {
         return fail_fs(fs.get(), errno, "create file system 'overlay'", "create");
     }
@@ -204,7 +252,7 @@ Result<Fd> create_overlay(const std::vector<int>& lower_fds, int upper_fd, int w
 }
 
 Result<Fd> overlay_by_path(const std::vector<int>& lower_fds, int upper_parent_fd, int scratch_fd,
-                           std::uint64_t attributes) {
+                           std::uint64_t attributes, const std::string& source) {
     const Fd scratch = TRY(create("tmpfs", {{"mode", "0700"}}, 0));
     TRY(attach(scratch.get(), scratch_fd));
     if (::fchdir(scratch.get()) != 0) return fail_errno("enter scratch folder");
@@ -225,7 +273,7 @@ Result<Fd> overlay_by_path(const std::vector<int>& lower_fds, int upper_parent_f
         options += ",upperdir=u/diff,workdir=u/work";
     }
     if (::mkdirat(scratch.get(), "m", 0700) != 0) return fail_errno("create folder");
-    if (::mount("overlay", "m", "overlay", 0, options.c_str()) != 0) {
+    if (::mount(source.c_str(), "m", "overlay", 0, options.c_str()) != 0) {
         return fail_errno("mount overlay of {} layers", lower_fds.size());
     }
     Fd overlay = TRY(clone_tree(scratch.get(), "m", Depth::One));
@@ -236,10 +284,43 @@ Result<Fd> overlay_by_path(const std::vector<int>& lower_fds, int upper_parent_f
     return overlay;
 }
 
+}  // namespace
+
+Result<Fd> create_overlay(const std::vector<int>& lower_fds, int upper_parent_fd, int scratch_fd,
+                          std::uint64_t attributes, const std::string& source) {
+    auto overlay = overlay_by_descriptor(lower_fds, upper_parent_fd, attributes, source);
+    if (overlay || overlay.error().code != Code::NotImplemented) return overlay;
+    return overlay_by_path(lower_fds, upper_parent_fd, scratch_fd, attributes, source);
+}
+
 Result<FsInfo> info(int fd) {
     struct statfs status {};
     if (::fstatfs(fd, &status) != 0) return fail_errno("stat file system");
     return FsInfo{status.f_type, (status.f_flags & ST_RDONLY) != 0};
+}
+
+Result<std::uint64_t> mount_id(int fd) {
+    struct statx status {};
+    if (::statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &status) != 0) return fail_errno("stat");
+    return std::uint64_t{status.stx_mnt_id};
+}
+
+Result<bool> same_mount(int one, int other) {
+    return TRY(mount_id(one)) == TRY(mount_id(other));
+}
+
+std::vector<Mounted> parse_mountinfo(std::string_view text) {
+    std::vector<Mounted> all;
+    for (const std::string& line : split(text, '\n')) {
+        const auto halves = cut(line, " - ");
+        if (!halves) continue;
+        const std::vector<std::string> front = split(halves->first, ' ');
+        const std::vector<std::string> back = split(halves->second, ' ');
+        if (front.size() < 6 || back.size() < 3) continue;
+        all.push_back({unescape(front[3]), unescape(front[4]), back[0], back[2], unescape(back[1]),
+                       parse_uint(front[0]).value_or(0)});
+    }
+    return all;
 }
 
 }  // namespace coffer::sys::mount

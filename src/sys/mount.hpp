@@ -4,7 +4,9 @@
 // of clone_tree(). Stateless; affects the mount namespace of the calling thread.
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -37,6 +39,39 @@ struct Attributes {
     }
 };
 
+// What an option of mount(8) does to a mount; those that ask for what is done anyway, or belong to
+// mount(8) itself; and both by name.
+struct Flag {
+    std::string_view name;
+    std::uint64_t set;
+    std::uint64_t clear;
+};
+
+inline constexpr Flag kFlags[] = {
+    {"ro", kReadOnly, 0},
+    {"rw", 0, kReadOnly},
+    {"nosuid", kNoSuid, 0},
+    {"suid", 0, kNoSuid},
+    {"nodev", kNoDev, 0},
+    {"dev", 0, kNoDev},
+    {"noexec", kNoExec, 0},
+    {"exec", 0, kNoExec},
+    {"noatime", kNoAtime, kAtimeMask},
+    {"atime", 0, kAtimeMask},
+    {"relatime", 0, kAtimeMask},
+    {"norelatime", 0, kAtimeMask},
+    {"strictatime", kStrictAtime, kAtimeMask},
+    {"nostrictatime", 0, kAtimeMask},
+    {"nodiratime", kNoDirAtime, 0},
+    {"diratime", 0, kNoDirAtime},
+    {"nosymfollow", kNoSymlinkFollow, 0},
+    {"symfollow", 0, kNoSymlinkFollow},
+};
+inline constexpr std::string_view kWithoutEffect[] = {"defaults",    "silent", "loud",
+                                                      "newinstance", "async",  "nomand"};
+std::optional<Flag> find_flag(std::string_view name);
+bool is_without_effect(std::string_view name);
+
 // A parameter of a file system: "size" = "64k", or a flag when there is no value.
 using Options = std::vector<std::pair<std::string, std::string>>;
 
@@ -56,8 +91,13 @@ Result<bool> is_mount_root(int fd);
 Result<void> attach(int mount_fd, int target_fd);
 // As mount(2) MS_SLAVE | MS_REC on "/": nothing mounted here reaches the namespace we came from.
 Result<void> isolate_propagation();
+// A mount namespace of our own, a copy of the one we were in, with its propagation isolated.
+Result<void> unshare_namespace();
 // Detaches what is mounted at our working folder.
 Result<void> detach_working_folder();
+// Detaches what is mounted on a folder of our own, into whose path nobody else can put a link;
+// nothing where nothing is mounted.
+Result<void> detach_path(const std::string& path);
 // Makes the working folder the root and drops the old one, without a path.
 Result<void> pivot_to_working_folder();
 
@@ -66,15 +106,13 @@ Result<void> pivot_to_working_folder();
 Result<void> move_working_folder_to_root();
 
 // Overlay from folders by descriptor, detached (kernel 6.15 and newer; 6.13 for attached layers).
-// `lower_fds` top first. `upper_fd` may be -1: then nothing can be written, and two layers are the
-// least. NotImplemented when the kernel cannot: then use overlay_by_path.
-Result<Fd> create_overlay(const std::vector<int>& lower_fds, int upper_fd, int work_fd,
-                          std::uint64_t attributes);
-// The same for older kernels: attaches the layers below `scratch_fd`, an empty folder that becomes
-// a tmpfs in our private mount namespace, mounts by short relative names and detaches them. Changes
-// the working folder. The upper descriptor holds "diff" and "work", or is -1.
-Result<Fd> overlay_by_path(const std::vector<int>& lower_fds, int upper_parent_fd, int scratch_fd,
-                           std::uint64_t attributes);
+// `lower_fds` top first. The upper descriptor holds "diff" and "work", or is -1: then nothing can
+// be written, and two layers are the least. For older kernels it attaches the layers below
+// `scratch_fd`, an empty folder that becomes a tmpfs in our private mount namespace, mounts by
+// short relative names and detaches them; that changes the working folder. `source` is what mount
+// tables show.
+Result<Fd> create_overlay(const std::vector<int>& lower_fds, int upper_parent_fd, int scratch_fd,
+                          std::uint64_t attributes, const std::string& source = "overlay");
 
 // statfs(2) of the file system behind a descriptor.
 struct FsInfo {
@@ -84,5 +122,22 @@ struct FsInfo {
 Result<FsInfo> info(int fd);
 constexpr std::int64_t kProcMagic = 0x9fa0;
 constexpr std::int64_t kDevptsMagic = 0x1cd1;
+constexpr std::int64_t kOverlayMagic = 0x794c7630;
+// The number that mountinfo has for the mount that a descriptor lies in.
+Result<std::uint64_t> mount_id(int fd);
+// True if both are files of one mount.
+Result<bool> same_mount(int one, int other);
+
+// A line of mountinfo, proc_pid_mountinfo(5).
+struct Mounted {
+    std::string root;  // what of the file system is mounted
+    std::string point;
+    std::string type;
+    std::string options;  // of the file system
+    std::string source;
+    std::uint64_t id = 0;
+};
+// Pure. What is no such line is left out.
+std::vector<Mounted> parse_mountinfo(std::string_view text);
 
 }  // namespace coffer::sys::mount

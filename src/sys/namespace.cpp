@@ -172,10 +172,11 @@ Result<bool> same(int a_fd, int b_fd) {
     return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
-Result<Fd> owner_of(int ns_fd) {
-    Fd owner(::ioctl(ns_fd, NS_GET_USERNS));
+Result<bool> is_owned_by(int ns_fd, int user_ns_fd) {
+    const Fd owner(::ioctl(ns_fd, NS_GET_USERNS));
+    if (!owner && errno == EPERM) return false;  // it is outside of our own user namespace
     if (!owner) return fail_errno("find the owner of a namespace");
-    return owner;
+    return same(owner.get(), user_ns_fd);
 }
 
 std::string to_text(const IdMaps& maps) {
@@ -223,14 +224,19 @@ Result<Fd> create_user(const IdMaps& uids, const IdMaps& gids) {
     });
 }
 
+Result<UserMaps> read_maps(const std::string& process) {
+    const std::string uids = TRY(read_file(format("/proc/{}/uid_map", process)));
+    const std::string gids = TRY(read_file(format("/proc/{}/gid_map", process)));
+    UserMaps maps;
+    maps.uids = TRY(parse_maps(uids));
+    maps.gids = TRY(parse_maps(gids));
+    return maps;
+}
+
 Result<UserMaps> maps_of(int userns_fd) {
     Holder holder;
     holder.join_userns = userns_fd;
-    return with_holder(0, holder, [&](int pid) -> Result<UserMaps> {
-        const std::string uids = TRY(read_file(format("/proc/{}/uid_map", pid)));
-        const std::string gids = TRY(read_file(format("/proc/{}/gid_map", pid)));
-        return UserMaps{TRY(parse_maps(uids)), TRY(parse_maps(gids))};
-    });
+    return with_holder(0, holder, [](int pid) { return read_maps(format("{}", pid)); });
 }
 
 Result<Pair> create_pair(std::uint32_t id_base, std::uint32_t count) {
@@ -240,7 +246,8 @@ Result<Pair> create_pair(std::uint32_t id_base, std::uint32_t count) {
     return with_holder(bit(Kind::User) | bit(Kind::Network), holder, [&](int pid) -> Result<Pair> {
         TRY(write_maps(pid, maps, maps));
         Fd user = TRY(open_of(pid, Kind::User));
-        return Pair{std::move(user), TRY(open_of(pid, Kind::Network))};
+        Fd network = TRY(open_of(pid, Kind::Network));
+        return Pair{std::move(user), std::move(network)};
     });
 }
 

@@ -43,8 +43,8 @@ Result<void> enter(int ns_fd, Kind kind);
 Result<void> become_root();
 // True if both descriptors name the same namespace.
 Result<bool> same(int a_fd, int b_fd);
-// The user namespace that owns `ns_fd`.
-Result<Fd> owner_of(int ns_fd);
+// True if `ns_fd` belongs to the user namespace `user_ns_fd`, which is ours or below it.
+Result<bool> is_owned_by(int ns_fd, int user_ns_fd);
 
 struct IdMap {
     std::uint32_t inside = 0;
@@ -60,11 +60,13 @@ Result<std::uint32_t> map_id(const IdMaps& maps, std::uint32_t inside);
 
 // A user namespace with these maps and nobody in it. Forks.
 Result<Fd> create_user(const IdMaps& uids, const IdMaps& gids);
-// The maps of a user namespace, seen from ours. Forks.
+// The maps of a user namespace, seen from ours: of the one that a process ("self" or a pid) is in,
+// or by its descriptor, for which it forks.
 struct UserMaps {
     IdMaps uids;
     IdMaps gids;
 };
+Result<UserMaps> read_maps(const std::string& process);
 Result<UserMaps> maps_of(int userns_fd);
 
 // A user namespace that maps 0 to `id_base` for `count` ids, and a network namespace it owns

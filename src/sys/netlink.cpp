@@ -1,7 +1,10 @@
 #include "sys/netlink.hpp"
 
+#include <linux/fib_rules.h>
+#include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/netlink.h>
+#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
@@ -12,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <thread>
@@ -92,9 +96,13 @@ ifinfomsg link_header(int index = 0, bool up = false) {
     return header;
 }
 
-rtmsg default_route() {
+unsigned char family_of(std::string_view address) {
+    return address.size() == 16 ? AF_INET6 : AF_INET;
+}
+
+rtmsg default_route(std::string_view gateway = {}) {
     rtmsg header{};
-    header.rtm_family = AF_INET;
+    header.rtm_family = family_of(gateway);
     header.rtm_table = RT_TABLE_MAIN;
     header.rtm_protocol = RTPROT_BOOT;
     header.rtm_scope = RT_SCOPE_UNIVERSE;
@@ -109,6 +117,8 @@ Result<Fd> open_socket() {
     // Error texts from the kernel, and errors without a copy of the whole request.
     ::setsockopt(fd.get(), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);
     ::setsockopt(fd.get(), SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on);
+    // A listing may ask for a part.
+    ::setsockopt(fd.get(), SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof on);
     sockaddr_nl address{};
     address.nl_family = AF_NETLINK;
     if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
@@ -157,8 +167,10 @@ Attributes attributes_of(nlmsghdr* header) {
     ::nlmsg_parse(header, sizeof(Header), found.data(), kMaxAttribute, nullptr);
     return found;
 }
-std::uint32_t address_of(const nlattr* attribute) {
-    return attribute == nullptr ? 0 : ntohl(::nla_get_u32(attribute));
+std::string bytes_of(const nlattr* attribute) {
+    if (attribute == nullptr) return {};
+    return {static_cast<const char*>(::nla_data(attribute)),
+            static_cast<std::size_t>(::nla_len(attribute))};
 }
 
 Link parse_link(nlmsghdr* header) {
@@ -177,6 +189,23 @@ Link parse_link(nlmsghdr* header) {
         if (kinds[IFLA_INFO_KIND] != nullptr) link.kind = ::nla_get_string(kinds[IFLA_INFO_KIND]);
     }
     return link;
+}
+
+// A unicast route of the main table.
+std::optional<Route> parse_route(nlmsghdr* header) {
+    const auto* info = static_cast<const rtmsg*>(::nlmsg_data(header));
+    const bool is_v6 = info->rtm_family == AF_INET6;
+    if ((info->rtm_family != AF_INET && !is_v6) || info->rtm_table != RT_TABLE_MAIN ||
+        info->rtm_type != RTN_UNICAST)
+        return std::nullopt;
+    const Attributes found = attributes_of<rtmsg>(header);
+    Route route;
+    if (found[RTA_OIF] != nullptr) route.index = static_cast<int>(::nla_get_u32(found[RTA_OIF]));
+    route.destination = bytes_of(found[RTA_DST]);
+    route.destination.resize(is_v6 ? 16 : 4);
+    route.prefix = info->rtm_dst_len;
+    route.gateway = bytes_of(found[RTA_GATEWAY]);
+    return route;
 }
 
 // Sends one request and hands every message of its answer to `each`.
@@ -230,7 +259,17 @@ void Batch::add_bridge(const Bridge& bridge) {
 }
 
 void Batch::add_veth(const Veth& veth) {
-    Request request(RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, link_header(0, true));
+    const auto put_mac = [](Request& request, const std::string& text) {
+        if (text.empty()) return;
+        const auto mac = mac_bytes(text);
+        request.put_bytes(IFLA_ADDRESS, mac.data(), mac.size());
+    };
+    ifinfomsg header = link_header(0, true);
+    ifinfomsg peer = link_header();
+    if (veth.no_arp)
+        for (ifinfomsg* each : {&header, &peer}) each->ifi_change = each->ifi_flags |= IFF_NOARP;
+    Request request(RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, header);
+    put_mac(request, veth.mac);
     request.put(IFLA_IFNAME, veth.name);
     if (veth.master != 0) request.put(IFLA_MASTER, static_cast<std::uint32_t>(veth.master));
     if (veth.mtu != 0) request.put(IFLA_MTU, veth.mtu);
@@ -238,13 +277,10 @@ void Batch::add_veth(const Veth& veth) {
         request.put(IFLA_INFO_KIND, "veth");
         request.nest(IFLA_INFO_DATA, [&] {
             request.nest(VETH_INFO_PEER, [&] {
-                request.append(link_header());
+                request.append(peer);
                 request.put(IFLA_IFNAME, veth.peer_name);
                 if (veth.mtu != 0) request.put(IFLA_MTU, veth.mtu);
-                if (!veth.peer_mac.empty()) {
-                    const auto mac = mac_bytes(veth.peer_mac);
-                    request.put_bytes(IFLA_ADDRESS, mac.data(), mac.size());
-                }
+                put_mac(request, veth.peer_mac);
                 if (veth.peer_netns >= 0)
                     request.put(IFLA_NET_NS_FD, static_cast<std::uint32_t>(veth.peer_netns));
             });
@@ -265,32 +301,62 @@ void Batch::isolate_port(const std::string& name) {
 }
 
 namespace {
-void put_address(Request& request, std::uint32_t address, unsigned prefix) {
-    request.put(IFA_LOCAL, htonl(address));
-    request.put(IFA_ADDRESS, htonl(address));
-    if (prefix < 31) request.put(IFA_BROADCAST, htonl(address | (0xffffffffU >> prefix)));
+void put_address(Request& request, std::string_view address, unsigned prefix) {
+    request.put_bytes(IFA_LOCAL, address.data(), address.size());
+    request.put_bytes(IFA_ADDRESS, address.data(), address.size());
+    if (address.size() != 4 || prefix >= 31) return;
+    std::uint32_t number = 0;
+    std::memcpy(&number, address.data(), sizeof number);
+    request.put(IFA_BROADCAST, number | htonl(0xffffffffU >> prefix));
 }
-ifaddrmsg address_header(int index, unsigned prefix) {
+ifaddrmsg address_header(int index, std::string_view address, unsigned prefix) {
     ifaddrmsg header{};
-    header.ifa_family = AF_INET;
+    header.ifa_family = family_of(address);
     header.ifa_prefixlen = static_cast<unsigned char>(prefix);
     header.ifa_scope = RT_SCOPE_UNIVERSE;
     header.ifa_index = static_cast<unsigned>(index);
+    if (header.ifa_family == AF_INET6) header.ifa_flags = IFA_F_NODAD;
     return header;
 }
 }  // namespace
 
-void Batch::add_address(int index, std::uint32_t address, unsigned prefix) {
+void Batch::add_address(int index, std::string_view address, unsigned prefix) {
     Request request(RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE,
-                    address_header(index, prefix));
+                    address_header(index, address, prefix));
     put_address(request, address, prefix);
     impl_->add("add an address", request);
 }
 
-void Batch::remove_address(int index, std::uint32_t address, unsigned prefix) {
-    Request request(RTM_DELADDR, NLM_F_ACK, address_header(index, prefix));
+void Batch::remove_address(int index, std::string_view address, unsigned prefix) {
+    Request request(RTM_DELADDR, NLM_F_ACK, address_header(index, address, prefix));
     put_address(request, address, prefix);
     impl_->add("remove an address", request);
+}
+
+void Batch::limit_rate(int index, std::uint64_t bytes_per_second) {
+    // A large packet of a virtual interface is not cut up for its size alone.
+    constexpr std::uint64_t kLeastBurst = 64 << 10;
+    constexpr std::uint64_t kBurstsPerSecond = 250;
+    constexpr std::uint64_t kWaitsPerSecond = 20;  // 50 ms
+    const auto fit = [](std::uint64_t number) {
+        return static_cast<std::uint32_t>(std::min<std::uint64_t>(number, UINT32_MAX));
+    };
+    const std::uint64_t burst = std::max(bytes_per_second / kBurstsPerSecond, kLeastBurst);
+    tcmsg header{};
+    header.tcm_family = AF_UNSPEC;
+    header.tcm_ifindex = index;
+    header.tcm_parent = TC_H_ROOT;
+    tc_tbf_qopt bucket{};
+    bucket.rate.rate = fit(bytes_per_second);
+    bucket.limit = fit(bytes_per_second / kWaitsPerSecond + burst);
+    Request request(RTM_NEWQDISC, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, header);
+    request.put(TCA_KIND, "tbf");
+    request.nest(TCA_OPTIONS, [&] {
+        request.put_bytes(TCA_TBF_PARMS, &bucket, sizeof bucket);
+        request.put_bytes(TCA_TBF_RATE64, &bytes_per_second, sizeof bytes_per_second);
+        request.put(TCA_TBF_BURST, fit(burst));
+    });
+    impl_->add(format("limit the rate of interface {}", index), request);
 }
 
 void Batch::set_up(int index) {
@@ -304,16 +370,57 @@ void Batch::set_mtu(int index, unsigned mtu) {
     impl_->add("set the mtu of an interface", request);
 }
 
-void Batch::add_default_route(std::uint32_t gateway) {
-    Request request(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, default_route());
-    request.put(RTA_GATEWAY, htonl(gateway));
+void Batch::add_default_route(std::string_view gateway) {
+    Request request(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, default_route(gateway));
+    request.put_bytes(RTA_GATEWAY, gateway.data(), gateway.size());
     impl_->add("add the default route", request);
 }
 
-void Batch::remove_default_route(std::uint32_t gateway) {
-    Request request(RTM_DELROUTE, NLM_F_ACK, default_route());
-    request.put(RTA_GATEWAY, htonl(gateway));
+void Batch::remove_default_route(std::string_view gateway) {
+    Request request(RTM_DELROUTE, NLM_F_ACK, default_route(gateway));
+    request.put_bytes(RTA_GATEWAY, gateway.data(), gateway.size());
     impl_->add("remove the default route", request);
+}
+
+void Batch::add_route_to(int index, std::uint32_t table) {
+    rtmsg header = default_route();
+    header.rtm_table = RT_TABLE_UNSPEC;  // it is in the attribute
+    header.rtm_scope = RT_SCOPE_LINK;
+    Request request(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, header);
+    request.put(RTA_OIF, static_cast<std::uint32_t>(index));
+    request.put(RTA_TABLE, table);
+    impl_->add("add a route", request);
+}
+
+namespace {
+
+fib_rule_hdr rule_header() {
+    fib_rule_hdr header{};
+    header.family = AF_INET;
+    header.action = FR_ACT_TO_TBL;
+    return header;
+}
+
+void put_rule(Request& request, const Rule& rule) {
+    request.put(FRA_PRIORITY, static_cast<std::uint32_t>(rule.priority));
+    if (!rule.iif.empty()) request.put(FRA_IIFNAME, rule.iif);
+    request.put(FRA_FWMARK, rule.mark);
+    request.put(FRA_FWMASK, rule.mark);
+    request.put(FRA_TABLE, rule.table);
+}
+
+}  // namespace
+
+void Batch::add_rule(const Rule& rule) {
+    Request request(RTM_NEWRULE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, rule_header());
+    put_rule(request, rule);
+    impl_->add("add a routing rule", request);
+}
+
+void Batch::remove_rule(const Rule& rule) {
+    Request request(RTM_DELRULE, NLM_F_ACK, rule_header());
+    put_rule(request, rule);
+    impl_->add("remove a routing rule", request);
 }
 
 void Batch::remove_link(int index) {
@@ -383,36 +490,27 @@ Result<std::optional<Link>> Socket::find_link(const std::string& name) {
     return link;
 }
 
-Result<std::vector<LinkAddress>> Socket::addresses() {
+Result<std::vector<LinkAddress>> Socket::addresses(int index) {
     std::vector<LinkAddress> addresses;
     ifaddrmsg header{};
-    header.ifa_family = AF_INET;
+    header.ifa_index = static_cast<unsigned>(index);
     TRY(query(fd_.get(), ++sequence_, Request(RTM_GETADDR, NLM_F_DUMP, header),
               [&](nlmsghdr* answer) {
                   const auto* info = static_cast<const ifaddrmsg*>(::nlmsg_data(answer));
                   const Attributes found = attributes_of<ifaddrmsg>(answer);
+                  const auto* own = found[IFA_LOCAL];  // IPv6 has it where there is a peer
                   addresses.push_back({static_cast<int>(info->ifa_index),
-                                       address_of(found[IFA_LOCAL]), info->ifa_prefixlen});
+                                       bytes_of(own == nullptr ? found[IFA_ADDRESS] : own),
+                                       info->ifa_prefixlen});
               }));
     return addresses;
 }
 
 Result<std::vector<Route>> Socket::routes() {
     std::vector<Route> routes;
-    rtmsg header{};
-    header.rtm_family = AF_INET;
-    TRY(query(fd_.get(), ++sequence_, Request(RTM_GETROUTE, NLM_F_DUMP, header),
+    TRY(query(fd_.get(), ++sequence_, Request(RTM_GETROUTE, NLM_F_DUMP, rtmsg{}),
               [&](nlmsghdr* answer) {
-                  const auto* info = static_cast<const rtmsg*>(::nlmsg_data(answer));
-                  if (info->rtm_table != RT_TABLE_MAIN) return;
-                  const Attributes found = attributes_of<rtmsg>(answer);
-                  Route route;
-                  if (found[RTA_OIF] != nullptr)
-                      route.index = static_cast<int>(::nla_get_u32(found[RTA_OIF]));
-                  route.destination = address_of(found[RTA_DST]);
-                  route.prefix = info->rtm_dst_len;
-                  route.gateway = address_of(found[RTA_GATEWAY]);
-                  routes.push_back(route);
+                  if (const auto route = parse_route(answer)) routes.push_back(*route);
               }));
     return routes;
 }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.hpp"
@@ -22,17 +23,17 @@ struct Link {
     unsigned mtu = 0;
     bool up = false;
 };
-// IPv4 only, in host byte order.
+// IP addresses are bytes in network order: 4 of IPv4, 16 of IPv6.
 struct LinkAddress {
     int index = 0;
-    std::uint32_t address = 0;
+    std::string address;
     unsigned prefix = 0;
 };
 struct Route {
     int index = 0;
-    std::uint32_t destination = 0;
+    std::string destination;
     unsigned prefix = 0;  // 0: the default route
-    std::uint32_t gateway = 0;
+    std::string gateway;  // empty: none
 };
 
 struct Bridge {
@@ -44,8 +45,18 @@ struct Veth {
     int master = 0;    // bridge that it becomes a port of
     unsigned mtu = 0;
     int peer_netns = -1;  // borrowed; the peer is born there
+    std::string mac;      // empty: the kernel's choice, as below
     std::string peer_name;
     std::string peer_mac;
+    bool no_arp = false;  // neither end asks for addresses
+};
+inline constexpr std::uint32_t kMainTable = 254;
+// Which packets of IPv4 are routed by which table.
+struct Rule {
+    unsigned priority = 0;
+    std::string iif;         // empty: any
+    std::uint32_t mark = 0;  // all of these bits are set
+    std::uint32_t table = 0;
 };
 
 // Requests that go to the kernel in one sendmsg and are answered together.
@@ -62,12 +73,20 @@ class Batch {
     void add_veth(const Veth& veth);  // up; its peer is down
     // No frames to or from other isolated ports of the same bridge.
     void isolate_port(const std::string& name);
-    void add_address(int index, std::uint32_t address, unsigned prefix);
-    void remove_address(int index, std::uint32_t address, unsigned prefix);
+    // Usable at once: an IPv6 address is not looked for among the neighbours first.
+    void add_address(int index, std::string_view address, unsigned prefix);
+    void remove_address(int index, std::string_view address, unsigned prefix);
+    // What would be sent faster (bytes per second) waits, for 50 ms at most, and is dropped then:
+    // the token bucket of tc-tbf(8).
+    void limit_rate(int index, std::uint64_t bytes_per_second);
     void set_up(int index);
     void set_mtu(int index, unsigned mtu);
-    void add_default_route(std::uint32_t gateway);
-    void remove_default_route(std::uint32_t gateway);
+    void add_default_route(std::string_view gateway);
+    void remove_default_route(std::string_view gateway);
+    // Everything, by that interface, in a table of its own.
+    void add_route_to(int index, std::uint32_t table);
+    void add_rule(const Rule& rule);  // one that is there is EEXIST
+    void remove_rule(const Rule& rule);
     // Waits for the kernel's RCU: 20 ms for a veth, more for a bridge. A veth goes faster with its
     // namespace.
     void remove_link(int index);
@@ -90,8 +109,9 @@ class Socket {
     Result<void> commit(const Batch& batch);
     Result<std::vector<Link>> links();
     Result<std::optional<Link>> find_link(const std::string& name);
-    Result<std::vector<LinkAddress>> addresses();
-    // The main table.
+    // Of both families; of one interface, or with 0 of all.
+    Result<std::vector<LinkAddress>> addresses(int index = 0);
+    // The unicast routes of the main table.
     Result<std::vector<Route>> routes();
 
   private:

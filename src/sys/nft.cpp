@@ -36,10 +36,11 @@ bool is_structural(unsigned type) {
 
 using Context = std::unique_ptr<nft_ctx, FreeContext>;
 
-Result<Context> open_context() {
+Result<Context> open_context(unsigned flags = NFT_CTX_OUTPUT_HANDLE | NFT_CTX_OUTPUT_TERSE |
+                                              NFT_CTX_OUTPUT_STATELESS) {
     Context context(::nft_ctx_new(NFT_CTX_DEFAULT));
     if (!context) return fail(Code::Internal, "nftables: out of memory");
-    ::nft_ctx_output_set_flags(context.get(), NFT_CTX_OUTPUT_HANDLE | NFT_CTX_OUTPUT_TERSE);
+    ::nft_ctx_output_set_flags(context.get(), flags);
     ::nft_ctx_buffer_output(context.get());
     ::nft_ctx_buffer_error(context.get());
     return context;
@@ -110,6 +111,13 @@ Result<std::string> run(const std::string& commands) {
     static Context context;
     const std::lock_guard lock(one_at_a_time);
     if (!context) context = TRY(open_context());
+    TRY(apply(context.get(), commands));
+    return std::string(::nft_ctx_get_output_buffer(context.get()));
+}
+
+Result<std::string> list_json(const std::string& commands) {
+    const std::lock_guard lock(one_at_a_time);
+    const Context context = TRY(open_context(NFT_CTX_OUTPUT_JSON | NFT_CTX_OUTPUT_TERSE));
     TRY(apply(context.get(), commands));
     return std::string(::nft_ctx_get_output_buffer(context.get()));
 }

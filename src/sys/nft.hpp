@@ -11,8 +11,10 @@
 namespace coffer::sys::nft {
 
 // Applies all commands of the text or none. On success gives what `list` commands print: with
-// handles, without the elements of sets.
+// handles, without the elements of sets and without counters.
 Result<std::string> run(const std::string& commands);
+// The same for `list` commands alone, as JSON (libnftables-json(5)) with counters.
+Result<std::string> list_json(const std::string& commands);
 // The same in the network namespace of the calling thread, whichever that is.
 Result<void> run_here(const std::string& commands);
 

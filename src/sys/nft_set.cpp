@@ -1,5 +1,6 @@
 #include "sys/nft_set.hpp"
 
+#include <endian.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
@@ -21,6 +22,21 @@ constexpr int kLongestTransaction = 32 * 1024 * 1024;  // bytes: all 65 536 port
 constexpr const char* kAction = "change elements of nftables";
 
 using nfnetlink::Message;
+
+// NFPROTO_INET of linux/netfilter.h, which netinet/in.h excludes.
+constexpr std::uint8_t kProtocolInet = 1;
+
+std::uint8_t family_number(Family family) {
+    switch (family) {
+        case Family::Ip:
+            return AF_INET;
+        case Family::Inet:
+            return kProtocolInet;
+        case Family::Bridge:
+            return AF_BRIDGE;
+    }
+    return AF_UNSPEC;
+}
 
 void require(bool good) {
     if (!good) abort_at(__FILE__, __LINE__, "netlink message too long");
@@ -52,7 +68,7 @@ class Transaction {
     }
 
     void change(int type, int flags, const Element& element) {
-        const std::uint8_t family = element.family == Family::Ip ? AF_INET : AF_BRIDGE;
+        const std::uint8_t family = family_number(element.family);
         const Message message =
             nfnetlink::new_message((NFNL_SUBSYS_NFTABLES << 8) | type, flags, family);
         nl_msg* raw = message.get();
@@ -62,7 +78,12 @@ class Transaction {
         nlattr* entry = nla_nest_start(raw, NFTA_LIST_ELEM | NLA_F_NESTED);
         require(list != nullptr && entry != nullptr);
         put_data(raw, NFTA_SET_ELEM_KEY, element.key);
+        if (!element.key_end.empty()) put_data(raw, NFTA_SET_ELEM_KEY_END, element.key_end);
         if (!element.value.empty()) put_data(raw, NFTA_SET_ELEM_DATA, element.value);
+        // In milliseconds, big endian.
+        if (element.timeout.count() > 0)
+            require(nla_put_u64(raw, NFTA_SET_ELEM_TIMEOUT,
+                                htobe64(std::chrono::milliseconds(element.timeout).count())) >= 0);
         nla_nest_end(raw, entry);
         nla_nest_end(raw, list);
         last_ = bytes_.size();
@@ -77,23 +98,6 @@ class Transaction {
     std::string bytes_;
     std::size_t last_ = 0;
 };
-
-Result<void> read_answer(int socket) {
-    alignas(nlmsghdr) std::array<char, 16 * 1024> buffer;
-    for (;;) {
-        const ssize_t size = ::recv(socket, buffer.data(), buffer.size(), 0);
-        if (size < 0 && errno == EINTR) continue;
-        if (size < 0) return fail_errno(kAction);
-        int left = static_cast<int>(size);
-        auto* message = reinterpret_cast<nlmsghdr*>(buffer.data());
-        for (; ::nlmsg_ok(message, left) != 0; message = ::nlmsg_next(message, &left)) {
-            if (message->nlmsg_type != NLMSG_ERROR) continue;
-            const int error = nfnetlink::error_of(message);
-            if (error != 0) return fail_with(-error, kAction);
-            return {};
-        }
-    }
-}
 
 Result<Fd> open_socket() {
     Fd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
@@ -117,7 +121,7 @@ Result<void> commit(Transaction transaction) {
                  sizeof kernel) < 0)
         done = fail_errno(kAction);
     else
-        done = read_answer(socket.get());
+        done = nfnetlink::receive(socket.get(), kAction, [](nlmsghdr*) {});
     if (!done) socket = Fd();  // further answers may be on their way
     return done;
 }
@@ -125,19 +129,22 @@ Result<void> commit(Transaction transaction) {
 }  // namespace
 
 Result<void> add_elements(const std::vector<Element>& elements) {
-    if (elements.empty()) return {};
-    Transaction transaction;
-    for (const Element& element : elements) transaction.add(element);
-    return commit(std::move(transaction));
+    return replace_elements({}, elements);
 }
 
 Result<void> remove_elements(const std::vector<Element>& elements) {
-    if (elements.empty()) return {};
+    return replace_elements(elements, {});
+}
+
+Result<void> replace_elements(const std::vector<Element>& old, const std::vector<Element>& now) {
+    if (old.empty() && now.empty()) return {};
     Transaction transaction;
-    for (const Element& element : elements) {
+    for (const Element& element : old) {
         transaction.add(element);  // or the kernel would miss one that is gone
-        transaction.remove({element.family, element.table, element.set, element.key, {}});
+        transaction.remove(
+            {element.family, element.table, element.set, element.key, element.key_end, {}});
     }
+    for (const Element& element : now) transaction.add(element);
     return commit(std::move(transaction));
 }
 

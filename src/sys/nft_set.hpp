@@ -3,6 +3,7 @@
 // every container. libnftables reads the whole table back for each change; this costs the same
 // however large the sets are. One call is one atomic transaction; safe from any thread.
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -12,22 +13,26 @@
 
 namespace coffer::sys::nft {
 
-enum class Family : std::uint8_t { Ip, Bridge };
+enum class Family : std::uint8_t { Ip, Inet, Bridge };
 
 // Keys and values are bytes as the kernel keeps them: numbers in network order, every part of a
 // concatenation padded to four bytes, interface names to sixteen.
 struct Element {
-    Family family = Family::Ip;
+    Family family = Family::Inet;
     std::string table;
     std::string set;
     std::string key;
-    std::string value;  // of a map
+    std::string key_end = {};         // of an interval: its last key
+    std::string value = {};           // of a map
+    std::chrono::seconds timeout{0};  // of a set that forgets; 0: never
 };
 
 // An element that is there with the same value is no error.
 Result<void> add_elements(const std::vector<Element>& elements);
 // Nor is one that is gone. The value counts.
 Result<void> remove_elements(const std::vector<Element>& elements);
+// Both at once: packets meet either the one or the other.
+Result<void> replace_elements(const std::vector<Element>& old, const std::vector<Element>& now);
 
 // Parts of keys and values.
 std::string number8(std::uint8_t number);

@@ -7,11 +7,9 @@
 #include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
@@ -33,7 +31,6 @@ namespace {
 constexpr const char* kOurProgram = "/proc/self/exe";
 // How the second execution finds the mount of its program: the number of a descriptor.
 constexpr const char* kMountVariable = "COFFER_PROGRAM_MOUNT";
-constexpr long kOverlayMagic = 0x794c7630;
 
 // Up to the end of what the kernel loads: debugging information is several times as large.
 Result<off_t> loaded_size(const Fd& program) {
@@ -84,10 +81,7 @@ bool same_file(int one, int other) {
 
 // The program's folder as the lower layer of an overlay that has no upper one.
 Result<View> open_view(const Fd& program) {
-    std::array<char, PATH_MAX> link{};
-    const ssize_t n = ::readlink(kOurProgram, link.data(), link.size() - 1);
-    if (n <= 0) return fail_errno("read link '{}'", kOurProgram);
-    const std::string path(link.data(), static_cast<std::size_t>(n));
+    const std::string path = TRY(read_link(AT_FDCWD, kOurProgram));
     const std::size_t slash = path.rfind('/');
     const std::string folder = path.substr(0, std::max<std::size_t>(slash, 1));
     if (folder.find_first_of(":,\\") != std::string::npos) {
@@ -109,19 +103,13 @@ Fd mount_of_view(const Fd& program) {
     ::unsetenv(kMountVariable);  // NOLINT(concurrency-mt-unsafe)
     if (!number || *number < 3 || *number > INT_MAX) return {};
     Fd mount(static_cast<int>(*number));
-    struct statfs info {};
-    struct statx ours {};
-    struct statx theirs {};
-    const auto look = [](int fd, struct statx& into) {
-        return ::statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &into) == 0;
-    };
-    if (::fstatfs(mount.get(), &info) != 0 || info.f_type != kOverlayMagic ||
-        !look(mount.get(), theirs) || !look(program.get(), ours) ||
-        ours.stx_mnt_id != theirs.stx_mnt_id) {
-        mount.release();  // of somebody else
-        return {};
+    const auto info = mount::info(mount.get());
+    if (info && info->type == mount::kOverlayMagic &&
+        mount::same_mount(mount.get(), program.get()).value_or(false)) {
+        return mount;
     }
-    return mount;
+    mount.release();  // of somebody else
+    return {};
 }
 
 void keep_name() {

@@ -10,9 +10,8 @@ namespace coffer::sys {
 // container's processes can reach would otherwise be the host's file. They cannot execute it
 // either.
 //
-//   as root      its folder below an overlay without an upper layer: whatever becomes of the flags
-//   of
-//                the mount, that file system has no way to write
+//   as root      its folder below an overlay without an upper layer: that file system has no way to
+//                write, whatever becomes of the flags of the mount
 //   otherwise    a copy in a sealed memory file: takes the longer, the larger it is
 Result<void> run_from_protected_program(char* const* argv);
 

@@ -11,11 +11,12 @@ TEST(Volumes, outlive_the_engine_and_refuse_paths_as_names) {
     const sys::TempDir dir = MUST(sys::TempDir::create());
     {
         const auto volumes = MUST(Volumes::open(dir.path()));
-        const Volume data = MUST(volumes->create("data", {{"team", "a"}})).volume;
+        const Volume data =
+            MUST(volumes->create({.name = "data", .labels = {{"team", "a"}}})).volume;
         ASSERT_TRUE(sys::write_file(data.path + "/file", "x"));
-        EXPECT_TRUE(MUST(volumes->create("", {})).volume.anonymous);
+        EXPECT_TRUE(MUST(volumes->create({.name = ""})).volume.anonymous);
         for (const char* bad : {"../x", "a/b", ".", "-x", "a"}) {
-            EXPECT_FALSE(volumes->create(bad, {})) << bad;
+            EXPECT_FALSE(volumes->create({.name = bad})) << bad;
         }
     }
     // As a crash between folder and record leaves it:
@@ -35,8 +36,8 @@ TEST(Volumes, outlive_the_engine_and_refuse_paths_as_names) {
 TEST(Volumes, stay_while_somebody_holds_them) {
     const sys::TempDir dir = MUST(sys::TempDir::create());
     const auto volumes = MUST(Volumes::open(dir.path()));
-    EXPECT_TRUE(MUST(volumes->create("data", {}, "a")).is_new);
-    EXPECT_FALSE(MUST(volumes->create("data", {}, "b")).is_new);
+    EXPECT_TRUE(MUST(volumes->create({.name = "data"}, "a")).is_new);
+    EXPECT_FALSE(MUST(volumes->create({.name = "data"}, "b")).is_new);
     const auto refused = volumes->remove("data");
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, Code::Conflict);
@@ -54,12 +55,12 @@ TEST(Volumes, that_nobody_claims_are_swept) {
     std::string lost;
     {
         const auto volumes = MUST(Volumes::open(dir.path()));
-        lost = MUST(volumes->create("", {}, "never")).volume.name;
-        MUST(volumes->create("late", {}, "came"));
-        MUST(volumes->create("claimed", {}, "came"));
-        MUST(volumes->create("named", {}));
-        MUST(volumes->create("both", {}, "never"));
-        MUST(volumes->create("both", {}, "came"));
+        lost = MUST(volumes->create({.name = ""}, "never")).volume.name;
+        MUST(volumes->create({.name = "late"}, "came"));
+        MUST(volumes->create({.name = "claimed"}, "came"));
+        MUST(volumes->create({.name = "named"}));
+        MUST(volumes->create({.name = "both"}, "never"));
+        MUST(volumes->create({.name = "both"}, "came"));
     }
     {
         const auto volumes = MUST(Volumes::open(dir.path()));
@@ -67,8 +68,8 @@ TEST(Volumes, that_nobody_claims_are_swept) {
         volumes->hold("both", "came");
         volumes->claim("came");
         volumes->hold("late", "came");
-        const std::string goes = MUST(volumes->create("", {}, "gone")).volume.name;
-        const std::string stays = MUST(volumes->create("", {}, "came")).volume.name;
+        const std::string goes = MUST(volumes->create({.name = ""}, "gone")).volume.name;
+        const std::string stays = MUST(volumes->create({.name = ""}, "came")).volume.name;
         for (const char* user : {"gone", "came"}) {
             volumes->claim(user);
             volumes->disclaim(user);

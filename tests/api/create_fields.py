@@ -260,6 +260,9 @@ HONOURED = {
                                                      path="tmpfs"),
     "HostConfig.Mounts.Type": Case("tmpfs", "grep ' /m ' /proc/mounts", "^tmpfs ", path="tmpfs"),
     "HostConfig.Mounts.VolumeOptions.DriverConfig.Name": Case("local", path="volume"),
+    "HostConfig.Mounts.VolumeOptions.DriverConfig.Options": Case(
+        {"type": "tmpfs", "device": "tmpfs"}, "grep ' /m ' /proc/mounts", "^tmpfs ", path="volume",
+        more={"Source": "optional"}),
     "HostConfig.Mounts.VolumeOptions.Labels": Case({"a": "b"}, check=volume_labelled,
                                                    path="volume", more={"Source": "labelled"}),
     "HostConfig.Mounts.VolumeOptions.NoCopy": Case(True, "ls /etc/passwd 2>/dev/null || echo absent", "^absent$",
@@ -299,6 +302,7 @@ HONOURED = {
     "HostConfig.Ulimits.Name": Case("nofile", "ulimit -n", "^99$", path="ulimit"),
     "HostConfig.Ulimits.Soft": Case(98, "ulimit -Sn", "^98$", path="ulimit"),
     "HostConfig.Ulimits.Hard": Case(199, "ulimit -Hn", "^199$", path="ulimit"),
+    "HostConfig.VolumeDriver": Case("local"),
     "HostConfig.VolumesFrom": Case(["target"], "cat /tv/part/file", "^deep$"),
     # Networks
     "NetworkingConfig.EndpointsConfig.Aliases": Case(
@@ -307,6 +311,10 @@ HONOURED = {
         7, "ip route | head -1", "10.87.2.1", path="second"),
     "NetworkingConfig.EndpointsConfig.IPAMConfig.IPv4Address": Case(
         "10.87.1.77", "ip addr show eth0", "10.87.1.77", path="endpoint"),
+    "NetworkingConfig.EndpointsConfig.IPAMConfig.IPv6Address": Case(
+        "fd87:1::77", "ip addr show eth0", "fd87:1::77", path="endpoint"),
+    "NetworkingConfig.EndpointsConfig.IPAMConfig.LinkLocalIPs": Case(
+        ["169.254.1.1"], "ip addr show eth0", "169.254.1.1/16", path="endpoint"),
     "NetworkingConfig.EndpointsConfig.Links": Case(
         ["target:nick"], "nslookup nick", "10.87.1.", path="endpoint"),
     "NetworkingConfig.EndpointsConfig.MacAddress": Case(
@@ -325,7 +333,8 @@ if DISK:
 # What the kernel may lack: refused by name, or left out with a warning that names it.
 DEPENDS = {
     "HostConfig.BlkioWeight": (300, GROUP + "cg io.bfq.weight io.weight blkio/blkio.bfq.weight "
-                                            "blkio/blkio.weight", "300", {}, "[Bb]lock I/O weight"),
+                                            "blkio/blkio.weight",
+                               "^(default )?300$|^default 2930$", {}, "[Bb]lock I/O weight"),
     "HostConfig.CpuRealtimePeriod": (500_000, GROUP + "cg cpu/cpu.rt_period_us", "^500000$", {},
                                      "[Rr]eal-time|cpu.rt_"),
     "HostConfig.CpuRealtimeRuntime": (1000, GROUP + "cg cpu/cpu.rt_runtime_us", "^1000$", {},
@@ -350,12 +359,8 @@ REFUSED = {
     "HostConfig.Cgroup": ("x", "Cgroup"),
     "HostConfig.DeviceRequests.Options": ({"a": "b"}, "'a'"),
     "HostConfig.Isolation": ("hyperv", "isolation"),
-    "HostConfig.Mounts.VolumeOptions.DriverConfig.Options": ({"type": "nfs"}, "'type'"),
     "HostConfig.UsernsMode": ("host", "userns"),
-    "HostConfig.VolumeDriver": ("odd", "volume plugin odd"),
     "NetworkingConfig.EndpointsConfig.DriverOpts": ({"a": "b"}, "option a"),
-    "NetworkingConfig.EndpointsConfig.IPAMConfig.IPv6Address": ("2001:db8::9", "IPv6"),
-    "NetworkingConfig.EndpointsConfig.IPAMConfig.LinkLocalIPs": (["169.254.1.1"], "link-local"),
 }
 
 RECORDED = {

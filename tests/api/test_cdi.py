@@ -25,15 +25,51 @@ def setUpModule():
                             "options": ["ro", "nosuid", "bind"]}]}},
             {"name": "1", "containerEdits": {"env": ["TAPE1=1"]}},
             {"name": "hooked", "containerEdits": {"hooks": [
-                {"hookName": "createContainer", "path": "/bin/true"}]}},
+                {"hookName": "createRuntime", "path": "/bin/sh", "env": ["WHO=runtime"],
+                 "args": ["sh", "-c", f"cat >{folder}/state; echo $WHO >{folder}/ran"]},
+                {"hookName": "createContainer", "path": "/bin/sh",
+                 "args": ["sh", "-c", "cat >/dev/null"]},
+                {"hookName": "startContainer", "path": "/bin/touch",
+                 "args": ["touch", "/from-the-hook"]}]}},
+            {"name": "failing", "containerEdits": {"hooks": [
+                {"hookName": "createRuntime", "path": "/bin/false"}]}},
+            {"name": "late", "containerEdits": {"hooks": [
+                {"hookName": "poststop", "path": "/bin/true"}]}},
         ]}))
     (specs / "gpu.json").write_text(json.dumps({
         "cdiVersion": "0.6.0", "kind": "nvidia.com/gpu", "devices": [
             {"name": name, "containerEdits": {"env": [f"GPU{name}=here"]}}
             for name in ("0", "1", "all")]}))
     (specs / "broken.json").write_text("{")
-    (specs / "other.yaml").write_text("kind: other.com/tape\n")
-    engine = Engine("--cdi-spec-dir", specs)
+    # As nvidia-ctk writes it.
+    (specs / "other.yaml").write_text("""---
+cdiVersion: 0.5.0
+kind: other.com/tape
+containerEdits:
+  env:
+  - ALL=1
+devices:
+- name: "0"
+  containerEdits:
+    deviceNodes:
+    - path: /dev/tape0
+      hostPath: /dev/loop0
+      fileMode: 0640
+    hooks:
+    - hookName: startContainer
+      path: /bin/touch
+      args: [touch, /from-yaml]
+""")
+    (specs / "odd.yml").write_text("a: 1\na: 2\n")
+    loose = folder / "loose"
+    loose.mkdir()
+    loose.chmod(0o777)
+    (loose / "loose.json").write_text(json.dumps({
+        "cdiVersion": "0.6.0", "kind": "loose.com/tape", "devices": [
+            {"name": "0", "containerEdits": {"hooks": [
+                {"hookName": "createRuntime", "path": "/bin/touch",
+                 "args": ["touch", f"{folder}/loose-ran"]}]}}]}))
+    engine = Engine("--cdi-spec-dir", specs, "--cdi-spec-dir", loose)
     engine.import_busybox()
 
 
@@ -70,9 +106,26 @@ class CdiTest(unittest.TestCase):
 
     def test_refused(self):
         for device, text in (("acme.com/tape=9", "unresolvable CDI devices acme.com/tape=9"),
-                             ("other.com/tape=y", "other.yaml"),
-                             ("acme.com/tape=hooked", "hooks")):
+                             ("acme.com/tape=late", "asks for a poststop hook"),
+                             ("acme.com/tape=failing", "createRuntime"),
+                             ("loose.com/tape=0", "only if")):
             self.assertIn(text, self.failing("--device", device, "busybox"))
+        self.assertFalse((folder / "loose-ran").exists())
+        self.assertEqual(engine.docker("ps", "-aq").stdout, "")
+
+    def test_hooks(self):
+        text = self.out("--device", "acme.com/tape=hooked", "busybox", "ls", "/")
+        self.assertIn("from-the-hook", text)
+        self.assertEqual((folder / "ran").read_text(), "runtime\n")
+        state = json.loads((folder / "state").read_text())
+        self.assertEqual(state["status"], "creating")
+        self.assertTrue(pathlib.Path(state["bundle"]).is_absolute())
+
+    def test_yaml(self):
+        text = self.out("--device", "other.com/tape=0", "busybox", "sh", "-c",
+                        "env | grep ALL; ls /; stat -c %a /dev/tape0")
+        for part in ("ALL=1", "from-yaml", "640"):
+            self.assertIn(part, text)
 
     def test_gpus(self):
         self.assertEqual(self.out("--gpus", "all", "busybox", "sh", "-c", "env | grep GPU | sort"),
@@ -88,7 +141,7 @@ class CdiTest(unittest.TestCase):
 
     def test_info(self):
         info = engine.json("GET", "/info")
-        self.assertEqual(info["CDISpecDirs"], [str(folder / "cdi")])
+        self.assertEqual(info["CDISpecDirs"], [str(folder / "cdi"), str(folder / "loose")])
         self.assertIn({"Source": "cdi", "ID": "acme.com/tape=0"}, info["DiscoveredDevices"])
 
 

@@ -91,7 +91,7 @@ class Connect(unittest.TestCase):
 
     def test_several_at_create_with_static_addresses(self):
         mac = "02:42:0a:5b:01:63"
-        status, _, text = self.engine.api("POST", "/v1.44/containers/create?name=c1", {
+        status, _, text = self.engine.api("POST", "/v1.48/containers/create?name=c1", {
             "Image": "busybox", "Cmd": ["sleep", "1000"], "HostConfig": {"NetworkMode": "two"},
             "NetworkingConfig": {"EndpointsConfig": {
                 "one": {"IPAMConfig": {"IPv4Address": "10.91.1.99"}, "MacAddress": mac},
@@ -145,7 +145,7 @@ class Connect(unittest.TestCase):
         self.assertEqual(self.connect("one", "absent")[0], 404)
         self.start(name="b1")
         self.assertEqual(self.connect("one", "b1", IPAMConfig={"IPv4Address": "10.9.9.9"})[0], 400)
-        self.assertEqual(self.connect("one", "b1", IPAMConfig={"IPv6Address": "fe80::7"})[0], 501)
+        self.assertEqual(self.connect("one", "b1", IPAMConfig={"IPv6Address": "fe80::7"})[0], 400)
         self.assertEqual(self.connect("one", "b1", MacAddress="x")[0], 400)
         self.assertEqual(self.connect("one", "b1", DriverOpts={"a": "b"})[0], 501)
         run = self.engine.docker("run", "--rm", "--ip", "172.17.0.9", "busybox", "true",

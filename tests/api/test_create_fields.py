@@ -46,18 +46,22 @@ class Fields(unittest.TestCase):
                             "--cdi-spec-dir", cls.specs)
         cls.engine.import_busybox()
         for index, name in enumerate(("fields", "second"), 1):
-            cls.engine.docker("network", "create", "--subnet", f"10.87.{index}.0/24", name)
+            cls.engine.docker("network", "create", "--ipv6", "--subnet", f"10.87.{index}.0/24",
+                              "--subnet", f"fd87:{index}::/64", name)
         cls.engine.docker("run", "-d", "--name", "target", "--network", "fields", "-v",
                           "fields:/tv", "busybox", "sh", "-c",
                           "mkdir -p /tv/part; echo deep > /tv/part/file; sleep 10000")
         wait_until(lambda: cls.engine.docker("exec", "target", "cat", "/tv/part/file",
                                              check=False).stdout)
-        cls.dir = pathlib.Path(tempfile.mkdtemp())
-        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", cls.dir], check=True)
+        # Binds of the disk: not every kernel maps the ids of a tmpfs.
+        cls.dir, other = (pathlib.Path(tempfile.mkdtemp()) for _ in range(2))
+        for folder in (cls.dir, other):
+            folder.chmod(0o777)
+        subprocess.run(["mount", "--bind", cls.dir, cls.dir], check=True)
         subprocess.run(["mount", "--make-shared", cls.dir], check=True)
         for name in ("below", "late"):
             (cls.dir / name).mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", cls.dir / "below"], check=True)
+        subprocess.run(["mount", "--bind", other, cls.dir / "below"], check=True)
         (cls.dir / "below/file").write_text("below\n")
         (cls.dir / "below/file").chmod(0o666)
 
@@ -65,7 +69,7 @@ class Fields(unittest.TestCase):
     def tearDownClass(cls):
         cls.engine.close()
         subprocess.run(["umount", "-R", cls.dir], check=True)
-        cls.dir.rmdir()
+        shutil.rmtree(cls.dir)
         shutil.rmtree(cls.specs)
         for folder in pathlib.Path("/sys/fs/cgroup").glob("**/coffer-fields-parent"):
             folder.rmdir()

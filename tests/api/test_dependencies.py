@@ -55,6 +55,7 @@ class DependenciesTest(unittest.TestCase):
                       "busybox", "sh", "-c", "test -e /second || { touch /second; exit 1; }")
         self.service("front", "web:service_started:true")
         wait_until(lambda: self.state("job")["Status"] == "exited")
+        wait_until(lambda: self.state("db")["Health"]["Status"] == "healthy")
         since = self.boot()
         for name in ("front", "web", "db"):
             wait_until(lambda: self.state(name)["Running"] and

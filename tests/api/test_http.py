@@ -1,5 +1,6 @@
 """What the API does as HTTP, whatever the resource: versions, headers, errors, bodies, hostile
 input, hang-ups, the ends of the engine."""
+import datetime
 import http.client
 import json
 import os
@@ -87,6 +88,13 @@ class Headers(Http):
             self.assertEqual(headers["Ostype"], "linux")
             self.assertEqual(headers["Docker-Experimental"], "false")
             self.assertRegex(headers["Server"], r"^Docker/\S+ \(linux\)$")
+
+    def test_version_names_the_commit(self):
+        version = self.engine.json("GET", "/version")
+        if os.path.exists(os.path.join(os.path.dirname(__file__), "../../.git")):
+            self.assertRegex(version["GitCommit"], "^[0-9a-f]{7,}(-dirty)?$")
+            datetime.datetime.fromisoformat(version["BuildTime"])
+        self.assertEqual(version["Components"][0]["Details"]["GitCommit"], version["GitCommit"])
 
     def test_ping(self):
         status, headers, text = self.engine.api("GET", "/_ping")

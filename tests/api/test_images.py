@@ -39,14 +39,9 @@ def tearDownModule():
 
 class ImageTest(unittest.TestCase):
     def tearDown(self):
-        for image in engine.json("GET", "/images/json?all=1"):
-            engine.api("DELETE", f"/images/{image['Id']}?force=1")
+        engine.remove_images()
         self.assertEqual(engine.json("GET", "/images/json?all=1"), [])
-        self.assertEqual(self.left_on_disk(), [])
-
-    def left_on_disk(self):
-        return [str(path) for folder in ("blobs/sha256", "layers")
-                for path in (engine.data_root / folder).iterdir()]
+        self.assertEqual(engine.left_of_images(), [])
 
     def failing(self, *args, **options):
         run = engine.docker(*args, check=False, **options)
@@ -99,6 +94,21 @@ class Pull(ImageTest):
         self.assertEqual(out.count(": Already exists\n"), 1)
         self.assertEqual(out.count(": Pull complete\n"), 1)
 
+    def test_second_pull_of_an_unchanged_image_is_one_request(self):
+        for tag, more in (("busybox", ()), ("multi", ("--platform", "linux/arm64"))):
+            counting = LyingRegistry(layout)
+            self.addCleanup(counting.close)
+            name = f"{counting.name}:{tag}"
+            engine.docker("pull", *more, name)
+            del counting.seen[:]
+            out = engine.docker("pull", *more, name).stdout
+            self.assertIn(f"Status: Image is up to date for {name}", out)
+            self.assertRegex(out, r"\nDigest: sha256:[0-9a-f]{64}\n")
+            self.assertEqual(counting.seen, [f"HEAD /v2/r/manifests/{tag}"])
+            # Another platform, or another image at the tag, is fetched.
+            counting.replies[f"/v2/r/manifests/{tag}"] = counting.replies["/v2/r/manifests/two"]
+            self.assertIn("Downloaded newer image", engine.docker("pull", name).stdout)
+
     def test_by_digest(self):
         name = registry.push(layout, "busybox", "test/digest:1")
         digest = layout.entries[0]["digest"]
@@ -127,7 +137,8 @@ class Pull(ImageTest):
         show = ("image", "inspect", "-f", "{{.Architecture}}", name)
         self.assertEqual(engine.docker(*show).stdout, "amd64\n")
         engine.docker("pull", "--platform", "linux/arm64", name)
-        self.assertEqual(engine.docker(*show).stdout, "arm64\n")
+        self.assertEqual(engine.docker(*show).stdout, "amd64\n")
+        self.assertEqual(engine.docker(*show, "--platform", "linux/arm64").stdout, "arm64\n")
         self.assertIn("no matching manifest for linux/s390x in the manifest list entries",
                       self.failing("pull", "--platform", "linux/s390x", name))
 
@@ -265,7 +276,7 @@ class BadRegistry(ImageTest):
     def refused(self):
         text = self.failing("pull", f"{self.registry.name}:1")
         self.assertEqual(engine.json("GET", "/images/json?all=1"), [])
-        self.assertEqual(self.left_on_disk(), [])
+        self.assertEqual(engine.left_of_images(), [])
         return text
 
     def test_control(self):
@@ -325,6 +336,31 @@ class BadRegistry(ImageTest):
         replies["/v2/r/blobs/" + digest_of(layer)] = (200, {}, layer)
         engine.docker("pull", f"{self.registry.name}:1", check=False)
         self.assertFalse(os.path.exists("/etc/evil"))
+
+
+class Depth(ImageTest):
+    def deep(self, layers):
+        tars = [busybox_rootfs()] + [tar_of({f"n{n}": b"%d\n" % n}) for n in range(1, layers)]
+        self.layout = Layout(scratch / f"deep{layers}")
+        self.layout.tag("deep", self.layout.manifest(tars))
+        return registry.push(self.layout, "deep", f"test/deep:{layers}")
+
+    def test_as_deep_as_can_be(self):
+        name = self.deep(127)
+        engine.docker("pull", "-q", name)
+        run = engine.docker("run", "--name", "deep", "--network", "none", name, "sh", "-c",
+                            "echo x >/n1; cat /n1 /n2 /n126; ls / | grep -c '^n'")
+        self.assertEqual(run.stdout, "x\n2\n126\n126\n")
+        self.assertIn("max depth exceeded", self.failing("commit", "deep", "deeper"))
+        engine.docker("rm", "deep")
+
+    def test_deeper(self):
+        name = self.deep(128)
+        self.assertIn("max depth exceeded: 127 layers are the most", self.failing("pull", name))
+        archive = scratch / "deep.tar"
+        subprocess.run(["skopeo", "copy", "--quiet", f"oci:{self.layout.dir}:deep",
+                        f"docker-archive:{archive}:deep:1"], check=True)
+        self.assertIn("max depth exceeded", self.failing("load", "-i", archive))
 
 
 class LoadAndImport(ImageTest):

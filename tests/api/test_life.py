@@ -293,6 +293,19 @@ class WhyItDied(LifeTest):
         self.assertEqual(state["ExitCode"], 5)
         self.assertNotIn("EndedBy", state)
 
+    def test_an_exec_that_ends_its_container_has_a_status(self):
+        self.out("run", "-d", "--name", "cc", "busybox", "sh", "-c", "until [ -e /end ]; do sleep 0.01; done")
+        exec_id = engine.json("POST", "/containers/cc/exec", {"Cmd": ["touch", "/end"]})["Id"]
+        late = engine.json("POST", "/containers/cc/exec", {"Cmd": ["sleep", "100"]})["Id"]
+        engine.api("POST", f"/exec/{late}/start", {"Detach": True})
+        engine.api("POST", f"/exec/{exec_id}/start", {})
+        self.out("wait", "cc")
+        self.assertEqual([(view["Running"], view["ExitCode"]) for view in
+                          (engine.json("GET", f"/exec/{one}/json") for one in (exec_id, late))],
+                         [(False, 0), (False, 137)])
+        status, _, text = engine.api("POST", f"/exec/{late}/start", {})
+        self.assertEqual((status, json.loads(text)["message"]), (409, f"exec command {late} is already running"))
+
     def test_by_the_kernel_for_want_of_memory(self):
         # The child goes, and init goes on.
         self.out("run", "-d", "--name", "cc", "-m", "16m", "--memory-swap", "16m", "busybox", "sh",

@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 
@@ -175,6 +176,18 @@ class Syslog(DriverTest):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(f"{base}/cert.pem", f"{base}/key.pem")
         return f"{base}/cert.pem", context
+
+    def test_end_of_the_log_reaches_a_slow_receiver_over_tls(self):
+        ca, context = self.certificate()
+        receiver = self.receiver(socket.SOCK_STREAM, context=context, reads=False)
+        timer = threading.Timer(2, receiver.reads.set)  # most of it still waits in this machine
+        timer.start()
+        self.addCleanup(timer.join)
+        self.run_with("syslog", f"syslog-address=tcp+tls://localhost:{receiver.port}",
+                      f"syslog-tls-ca-cert={ca}", script="""
+            line=$(head -c 8000 /dev/zero | tr '\\0' x); for i in $(seq 300); do echo $line; done; echo last""")
+        receiver.wait(lambda r: b"last\n" in r.bytes)
+        self.assertEqual(receiver.bytes.count(b"\n"), 301)
 
     def test_tls_verifies_and_counts_octets(self):
         ca, context = self.certificate()

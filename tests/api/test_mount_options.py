@@ -185,6 +185,90 @@ class Bind(MountTest):
                                                   "BindOptions": {}}, status=400)["message"])
 
 
+class IdMap(MountTest):
+    def setUp(self):
+        self.dir = pathlib.Path(tempfile.mkdtemp())
+        self.addCleanup(subprocess.run, ["rm", "-rf", self.dir], check=True)
+        os.chown(self.dir, 1000, 1000)
+        (self.dir / "file").write_text("")
+        os.chown(self.dir / "file", 1005, 1006)
+
+    def run_with(self, mode, script, check=True):
+        return engine.docker("run", "--rm", "-v", f"{self.dir}:/v:{mode}", "busybox", "sh", "-c",
+                             script, check=check)
+
+    def test_whose_files_are_whose(self):
+        out = self.run_with("idmap=uids=1000-0-1#1005-50-2;gids=@1000-0-10",
+                            "stat -c '%u %g' /v /v/file; touch /v/made").stdout
+        self.assertEqual(out, "0 0\n50 6\n")
+        made = os.stat(self.dir / "made")
+        self.assertEqual((made.st_uid, made.st_gid), (1000, 1000))
+        self.assertEqual(self.run_with("idmap", "stat -c '%u %g' /v").stdout, "1000 1000\n")
+
+    def test_ids_that_are_not_mapped_are_nobodys(self):
+        self.assertEqual(self.run_with("idmap=uids=1000-0-1", "stat -c '%u %g' /v/file").stdout,
+                         "65534 65534\n")
+
+    def test_mistakes(self):
+        for mode in ("idmap=uids=1", "idmap=what=0-0-1", "idmap=uids=0-65535-2", "idmap=uids=0-0-0"):
+            run = self.run_with(mode, "true", check=False)
+            self.assertEqual(run.returncode, 125)
+            self.assertIn("invalid idmap", run.stderr)
+
+
+class Versions(MountTest):
+    """What a version of the API does not know is ignored, or refused where somebody counts on it."""
+
+    def try_create(self, version, mount, **host):
+        status, _, text = engine.api("POST", f"/v{version}/containers/create", {
+            "Image": "busybox", "HostConfig": {"Mounts": [mount] if mount else [], **host},
+            "Healthcheck": {"Test": ["CMD", "true"], "StartInterval": 5000000000}})
+        answer = json.loads(text)
+        if status != 201:
+            self.assertEqual(status, 400, answer)
+            return answer["message"]
+        return engine.json("GET", f"/containers/{answer['Id']}/json")
+
+    def test_refused_before(self):
+        for mount, name, version in (
+                ({"Type": "bind", "Source": "/etc", "ReadOnly": True,
+                  "BindOptions": {"ReadOnlyForceRecursive": True}},
+                 "BindOptions.ReadOnlyForceRecursive", 44),
+                ({"Type": "volume", "Source": "vol", "VolumeOptions": {"Subpath": "a"}},
+                 "VolumeOptions.Subpath", 45),
+                ({"Type": "image", "Source": "tools"}, "mount type image", 48)):
+            mount["Target"] = "/b"
+            self.assertEqual(self.try_create(f"1.{version - 1}", mount),
+                             f"{name} needs API v1.{version} or newer")
+            self.assertEqual(self.try_create(f"1.{version}", mount)["HostConfig"]["Mounts"][0]["Target"],
+                             "/b")
+
+    def test_ignored_before(self):
+        absent = {"Type": "bind", "Source": "/none/here", "Target": "/b",
+                  "BindOptions": {"CreateMountpoint": True}}
+        self.assertIn("does not exist", self.try_create("1.41", absent))
+        bind = {"Type": "bind", "Source": "/etc", "Target": "/b", "TmpfsOptions": {}}
+        self.assertIn("TmpfsOptions", self.try_create("1.42", bind))
+        bind["BindOptions"] = {"NonRecursive": True}
+        for version, kept in (("1.39", False), ("1.40", True)):
+            options = self.try_create(version, bind)["HostConfig"]["Mounts"][0]["BindOptions"]
+            self.assertEqual(options.get("NonRecursive", False), kept, version)
+
+    def test_beside_mounts(self):
+        for version, host, kept in (
+                ("1.24", {"AutoRemove": True}, (False, [0, 0], None)),
+                ("1.25", {"AutoRemove": True}, (True, [0, 0], None)),
+                ("1.41", {"ConsoleSize": [20, 30]}, (False, [0, 0], None)),
+                ("1.42", {"ConsoleSize": [20, 30], "Annotations": {"a": "b"}}, (False, [20, 30], None)),
+                ("1.43", {"Annotations": {"a": "b"}}, (False, [0, 0], "b"))):
+            view = self.try_create(version, None, **host)["HostConfig"]
+            self.assertEqual((view["AutoRemove"], view["ConsoleSize"],
+                              (view["Annotations"] or {}).get("a")), kept, version)
+        for version, kept in (("1.43", 0), ("1.44", 5000000000)):
+            health = self.try_create(version, None)["Config"]["Healthcheck"]
+            self.assertEqual(health.get("StartInterval", 0), kept)
+
+
 class Volume(MountTest):
     def test_labels(self):
         self.create({"Type": "volume", "Source": "marked", "Target": "/v",
@@ -192,15 +276,16 @@ class Volume(MountTest):
         self.assertEqual(engine.json("GET", "/volumes/marked")["Labels"], {"a": "b"})
 
     def test_drivers(self):
-        for mount in ({"DriverConfig": {"Name": "odd"}},
-                      {"DriverConfig": {"Name": "local", "Options": {"type": "nfs"}}}):
+        for mount, status, words in (({"Name": "odd"}, 404, 'plugin "odd" not found'),
+                                     ({"Name": "local", "Options": {"kind": "nfs"}}, 400,
+                                      'create v1: invalid option: "kind"')):
             message = self.create({"Type": "volume", "Source": "v1", "Target": "/v",
-                                   "VolumeOptions": mount}, status=400)["message"]
-            self.assertRegex(message, "odd|'type'")
+                                   "VolumeOptions": {"DriverConfig": mount}}, status=status)["message"]
+            self.assertIn(words, message)
         self.assertEqual(engine.api("GET", "/volumes/v1")[0], 404)
         status, _, body = engine.api("POST", "/containers/create", {
-            "Image": "busybox", "HostConfig": {"VolumeDriver": "odd"}})
-        self.assertEqual(status, 400)
+            "Image": "busybox", "HostConfig": {"VolumeDriver": "odd", "Binds": ["v1:/v"]}})
+        self.assertEqual(status, 404)
         self.assertIn(b"odd", body)
 
 

@@ -150,11 +150,53 @@ class Names(unittest.TestCase):
         self.assertEqual(code_and_count(self.ask("web", lambda: ask_udp(query("no.example")))),
                          (3, 0))
 
+    def test_what_was_answered_is_kept_for_the_container_alone(self):
+        self.run_one("client", "--network", "front")
+        self.addCleanup(self.engine.docker, "rm", "-f", "client")
+        outside = ("kept.outside.example", "udp")
+        self.server.known["kept.outside.example"] = 1
+        for number in (1, 2):
+            reply = self.ask("client", lambda: ask_udp(query(outside[0], number=number)))
+            self.assertEqual(struct.unpack(">H", reply[:2]), (number,))
+            self.assertEqual(code_and_count(reply), (0, 1))
+        self.assertEqual(self.server.asked.count(outside), 1)
+        self.assertEqual(self.look_up("web", outside[0]), ["192.0.2.7"])
+        self.assertEqual(self.server.asked.count(outside), 2)
+
+    def test_the_first_server_that_can_help_is_heard(self):
+        # One is slow, one fails: the slow one is waited for although others have been asked since.
+        self.run_one("client", "--network", "front", "--dns", "127.0.0.1", "--dns", "127.0.0.3")
+        self.addCleanup(self.engine.docker, "rm", "-f", "client")
+
+        def both():
+            with NameServer("127.0.0.1", None, slowness=3.3) as slow, \
+                    NameServer("127.0.0.3", None, known={"slow.example": None}) as wrong:
+                return ask_udp(query("slow.example")), slow.asked, wrong.asked
+        reply, slow, wrong = self.ask("client", both)
+        self.assertEqual(code_and_count(reply), (0, 1))
+        self.assertIn(("slow.example", "udp"), slow)
+        self.assertIn(("slow.example", "udp"), wrong)
+
+    def test_dead_servers_are_told_as_a_failure(self):
+        self.run_one("client", "--network", "front", "--dns", "192.0.2.1", "--dns", "127.0.0.1")
+        self.addCleanup(self.engine.docker, "rm", "-f", "client")
+        reply = self.ask("client", lambda: ask_udp(query("outside.example")))
+        self.assertEqual(code_and_count(reply), (2, 0))
+
+    def test_a_change_of_the_hosts_file_is_followed(self):
+        with NameServer("127.0.0.2", "nameserver 127.0.0.2\n",
+                        known={"new.example": 1}) as other:
+            self.assertEqual(self.look_up("web", "new.example"), ["192.0.2.7"])
+            self.assertEqual(other.asked, [("new.example", "udp")])
+        self.assertIsNone(self.look_up("web", "new.example"))
+
     def test_internal_network_does_not_ask_outside(self):
         before = len(self.server.asked)
         for how in (ask_udp, ask_tcp):
             reply = self.ask("db", lambda: how(query("secret.outside.example")))
             self.assertEqual(code_and_count(reply), (2, 0))
+            chaos = query("secret.outside.example")[:-2] + b"\0\3"
+            self.assertEqual(code_and_count(self.ask("db", lambda: how(chaos))), (2, 0))
         self.assertEqual(len(self.server.asked), before)
 
     def test_resolv_conf(self):

@@ -106,6 +106,37 @@ class Publish(unittest.TestCase):
         wait_until(lambda: answers(18202))
         self.assertFalse(answers(18201))
 
+    def test_a_range(self):
+        """Kept as one, shown one by one."""
+        engine.docker("rm", "-f", "one")
+        engine.docker("run", "-d", "--name", "one", "-p", "8000-9999:8000-9999/udp", "-p",
+                      "18300-18309:80-89", "busybox", "sh", "-c", SERVER)
+        wait_until(lambda: answers(18301))
+        self.assertEqual([answers(port) for port in (18300, 18302)], [True, False])
+        asked, real = self.ports()
+        self.assertEqual(asked, real)
+        self.assertEqual(len(asked), 2010)
+        self.assertEqual((asked["9999/udp"], asked["81/tcp"]), (["9999"], ["18301"]))
+        shown = engine.docker("ps", "--format", "{{.Ports}}").stdout.strip()
+        # docker's client joins only those that keep their numbers.
+        self.assertTrue(shown.startswith("127.0.0.1:8000-9999->8000-9999/udp, 127.0.0.1:18300->80/tcp, "), shown)
+        self.assertEqual(shown, engine.coffer("ps", "--format", "{{.Ports}}").stdout.strip())
+        self.assertEqual(len(engine.docker("port", "one").stdout.splitlines()), 2010)
+        self.update("--publish-rm", "18301:81", "--publish-rm", "8500:8500/udp", "--publish-add",
+                    "18310-18312:81-83")
+        self.assertEqual([answers(port) for port in (18300, 18301, 18310)], [True, False, True])
+        shown = engine.docker("ps", "--format", "{{.Ports}}").stdout.strip()
+        self.assertIn("127.0.0.1:8000-8499->8000-8499/udp, 127.0.0.1:8501-9999->8501-9999/udp, ", shown)
+        self.assertNotIn("8500/udp", {key for key, value in self.ports()[1].items() if value})
+        engine.stop(signal.SIGKILL)
+        engine.start()
+        self.assertEqual([answers(port) for port in (18300, 18301, 18310)], [True, False, True])
+        run = engine.docker("run", "--rm", "-p", "9000:1/udp", "busybox", "true", check=False)
+        self.assertIn("Bind for 127.0.0.1:9000 failed: port is already allocated", run.stderr)
+        engine.docker("run", "--rm", "-p", "8500:1/udp", "busybox", "true")
+        engine.docker("commit", "one", "ranges")
+        self.assertIn("8500/udp", engine.json("GET", "/images/ranges/json")["Config"]["ExposedPorts"])
+
     def test_without_a_network(self):
         engine.docker("rm", "-f", "one")
         engine.docker("run", "-d", "--name", "one", "--network", "none", "busybox", "sleep", "100")

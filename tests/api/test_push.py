@@ -44,12 +44,14 @@ def inspect(name, *flags):
 class ForgetfulRegistry:
     """Takes uploads and keeps nothing else; cuts the first `breaks` PATCH requests after 2 MB. With
     `resumes` an upload goes on from there, without it is unknown afterwards, as with docker-registry
-    2.8. `seen` are the requests, `blobs` what has arrived."""
+    2.8. It has the documents `known` and refuses so many manifests as `refuses` says. `seen` are the requests,
+    `blobs` what has arrived."""
 
     def __init__(self, breaks, resumes):
         registry = self
         self.breaks, self.resumes = breaks, resumes
         self.seen, self.blobs, self.uploads = [], {}, {}
+        self.known, self.refuses = set(), 0
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def reply(self, status, **headers):
@@ -64,13 +66,18 @@ class ForgetfulRegistry:
                 size = int(self.headers.get("Content-Length") or 0)
                 upload = self.path.split("?")[0]
                 if self.command == "HEAD":
+                    digest = self.path.split("/")[-1]
+                    if digest in registry.known:
+                        return self.reply(200, Docker_Content_Digest=digest)
                     return self.reply(404)
                 if self.command == "POST":
                     location = f"/v2/r/blobs/uploads/{len(registry.uploads)}"
                     registry.uploads[location] = b""
                     return self.reply(202, Location=location)
                 if "/manifests/" in self.path:
-                    return self.reply(201 if self.rfile.read(size) else 400)
+                    self.rfile.read(size)
+                    registry.refuses -= 1
+                    return self.reply(201 if registry.refuses < 0 else 400)
                 if upload not in registry.uploads:
                     return self.reply(404)
                 if self.command == "GET":
@@ -106,6 +113,31 @@ class ForgetfulRegistry:
     def close(self):
         self.server.shutdown()
         self.server.server_close()
+
+
+class Known(unittest.TestCase):
+    """What the registry has under any tag gets another one."""
+
+    def setUp(self):
+        self.registry = ForgetfulRegistry(breaks=0, resumes=True)
+        self.addCleanup(self.registry.close)
+        source = registry.push(layout, "two", "known/two:1")
+        engine.docker("pull", source)
+        self.name = f"{self.registry.host}/r:1"
+        engine.docker("tag", source, self.name)
+        self.addCleanup(engine.remove_images)
+        self.registry.known.add(digest_of(inspect(source).encode()))
+
+    def test_two_requests_are_enough(self):
+        out = engine.docker("push", self.name).stdout
+        self.assertEqual(self.registry.seen, ["HEAD", "PUT"])
+        self.assertEqual(out.count("Layer already exists"), 2)
+
+    def test_one_that_has_lost_a_layer_gets_all_of_it(self):
+        self.registry.refuses = 1
+        engine.docker("push", self.name)
+        self.assertEqual(len(self.registry.blobs), 3)
+        self.assertEqual(self.registry.refuses, -1)
 
 
 class Push(unittest.TestCase):

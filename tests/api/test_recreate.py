@@ -147,6 +147,23 @@ class Recreate(unittest.TestCase):
         waiting.join()
         engine.start()
         self.as_it_was(old)
+        engine.docker("rm", "-f", "one")
+        # While the old one takes its time to end: it runs again, though it was told not to.
+        old = self.run_one("--restart", "always",
+                           command="trap 'sleep 2; exit' TERM; while :; do sleep 0.1; done")
+        waiting = threading.Thread(target=engine.coffer, args=("recreate", "one"),
+                                   kwargs={"check": False})
+        waiting.start()
+        wait_until(lambda: len(self.names()) == 2)
+        time.sleep(0.3)  # until it has the signal
+        engine.stop(signal.SIGKILL)
+        waiting.join()
+        engine.start()
+        wait_until(lambda: self.view()["State"]["StartedAt"] != old["State"]["StartedAt"] and
+                   self.view()["State"]["Status"] == "running")
+        self.assertEqual((self.names(), self.view()["Id"]), (["/one"], old["Id"]))
+        engine.docker("rm", "-f", "one")
+        self.run_one("--restart", "always", "-p", "18124:80")
         # At any moment: one container of that name, running, and nothing beside it.
         for _ in range(8):
             before = self.view()

@@ -5,8 +5,9 @@ import pathlib
 import tempfile
 import unittest
 
-from support.engine import Engine
+from support.engine import Engine, wait_until
 
+V2 = os.path.exists("/sys/fs/cgroup/cgroup.controllers")
 APPARMOR = os.path.exists("/sys/kernel/security/apparmor")
 
 
@@ -86,7 +87,34 @@ class SecurityOpt(unittest.TestCase):
 
     def test_writable_control_groups(self):
         self.assertEqual(self.out("writable-cgroups=false", command="echo ran"), "ran\n")
-        self.refused("writable-cgroups=true", "read-only")
+        write = "mkdir /sys/fs/cgroup/sub 2>/dev/null && echo made || echo refused"
+        self.assertEqual(self.out(command=write), "refused\n")
+        self.refused("writable-cgroups=maybe", "invalid --security-opt")
+        if not V2:
+            return self.refused("writable-cgroups=true", "needs cgroup v2")
+        self.assertEqual(self.out("writable-cgroups=true", command=write), "made\n")
+        self.assertEqual(self.both("--privileged", command=write).stdout, "made\n")
+        limits = "for f in /sys/fs/cgroup/*.max; do echo max >$f && echo $f; done 2>/dev/null; :"
+        self.assertEqual(self.out("writable-cgroups=true", command=limits, flags=("-m", "64m")), "")
+
+    @unittest.skipUnless(V2, "needs cgroup v2")
+    def test_groups_of_its_own(self):
+        engine.docker("run", "-d", "--name", "manager", "--security-opt", "writable-cgroups=true",
+                      "-m", "64m", "busybox", "sh", "-c", """
+            cd /sys/fs/cgroup && mkdir init jobs && echo 1 >init/cgroup.procs &&
+            echo +memory +pids >cgroup.subtree_control && echo 5 >jobs/pids.max && touch /ready
+            exec sleep 1000""")
+        wait_until(lambda: engine.docker("exec", "manager", "ls", "/ready", check=False).returncode == 0)
+        # Its own group takes no process any more.
+        self.assertEqual(engine.docker("exec", "manager", "cat", "/proc/self/cgroup").stdout,
+                         "0::/init\n")
+        self.assertIn("sleep 1000", engine.docker("top", "manager").stdout)
+        self.assertEqual(engine.docker("exec", "manager", "cat", "/sys/fs/cgroup/jobs/pids.max").stdout,
+                         "5\n")
+        engine.docker("pause", "manager")
+        engine.docker("unpause", "manager")
+        engine.docker("rm", "-f", "manager")
+        self.assertEqual(engine.cgroups(), [])
 
     def test_unknown(self):
         self.refused("odd=1", "invalid --security-opt")

@@ -5,6 +5,7 @@ import pathlib
 import unittest
 
 from support.engine import Engine
+from support.registry import Registry
 
 STRAY = "ab" * 32
 
@@ -48,11 +49,33 @@ class SystemCheck(unittest.TestCase):
         with open(blob, "r+b") as file:
             file.write(b"damaged")
         self.assertEqual(self.check(), (0, "Nothing is wrong.\n"))
+        self.assertRegex(self.check("--deep")[1], r"blob +sha256:[0-9a-f]{64} +has another digest, which .* no\n")
         status, out = self.check("--deep", "--repair")
         self.assertEqual(status, 1)
-        self.assertRegex(out, r"blob +sha256:[0-9a-f]{64} +has another digest: remove its images.* no\n")
-        os.unlink(blob)
-        self.assertIn("is missing", self.check()[1])
+        self.assertRegex(out, r"has another digest and was taken away: pull its images again +no\n")
+        self.assertFalse(os.path.exists(blob))
+        self.assertIn("is missing: pull its images again", self.check()[1])
+
+    def test_damage_is_mended_by_a_pull(self):
+        registry = Registry()
+        self.addCleanup(registry.close)
+        name = f"{registry.host}/box:1"
+        self.engine.docker("tag", "busybox", name)
+        self.engine.docker("push", name)
+        self.engine.docker("rmi", name, "busybox", check=False)
+        self.engine.docker("rm", "-f", "box")
+        self.engine.docker("image", "prune", "-af")
+        self.engine.docker("pull", name)
+        self.engine.docker("run", "-d", "--network", "none", "--name", "box", name, "sleep", "1000")
+        for blob in glob.glob(f"{self.engine.data_root}/blobs/sha256/*"):
+            with open(blob, "r+b") as file:
+                file.write(b"damaged")
+        self.check("--deep", "--repair")
+        self.assertEqual(os.listdir(self.engine.data_root / "blobs/sha256"), [])
+        self.engine.docker("pull", name)
+        self.assertEqual(self.check("--deep"), (0, "Nothing is wrong.\n"))
+        self.assertEqual(self.engine.docker("exec", "box", "echo", "hi").stdout, "hi\n")
+        self.engine.docker("push", name)
 
 
 if __name__ == "__main__":

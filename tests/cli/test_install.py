@@ -54,8 +54,18 @@ class Manual(unittest.TestCase):
             self.assertIn(page, pages)
         self.assertGreater(len(pages), 60)
 
+    def test_the_engines_page_has_every_flag(self):
+        # A help text that goes on in another line may begin with a flag there.
+        shown = re.findall(r"^ {2,6}(?:-\w, )?--([\w-]+)", output_of("cofferd", "--help"), re.M)
+        page = (prefix / "share/man/man8/cofferd.8").read_text().replace("\\-", "-")
+        self.assertEqual(re.findall(r"\\fB--([\w-]+)", page), shown)
+        self.assertEqual(shown, sorted(shown))
+        self.assertIn("signature-policy", shown)
+        self.assertIn("\\fBinsecure-registries\\fR\n--insecure-registry\n", page)
+        self.assertEqual(output_of("cofferd", "--man").replace("\\-", "-"), page)
+
     def test_no_warnings(self):
-        for page in sorted((prefix / "share/man/man1").iterdir()):
+        for page in sorted((prefix / "share/man").glob("man?/*")):
             with self.subTest(page=page.name):
                 run = subprocess.run(["groff", "-man", "-ww", "-Tascii", "-P-cbou", page], capture_output=True,
                                      text=True)

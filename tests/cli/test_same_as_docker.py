@@ -193,7 +193,7 @@ class SameBodyTest(unittest.TestCase):
                                              "DOCKER_HOST": self.daemon.host}).stdout
                          for program in (DOCKER, COFFER)]
                 # What only coffer has: a line that begins with the flag, and those that go on.
-                own = re.compile(r"^ +--(health-http|health-on-failure|health-tcp|watch) .*\n( {20,}.*\n)*",
+                own = re.compile(r"^ +--(config|egress|health-http|health-on-failure|health-tcp|move-pin|rate|secret|watch) .*\n( {20,}.*\n)*",
                                  re.MULTILINE)
                 self.assertEqual(texts[0].replace("docker ", "coffer "), own.sub("", texts[1]))
 

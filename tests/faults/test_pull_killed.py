@@ -15,7 +15,7 @@ import unittest
 from support.engine import Engine
 from support.registry import Layout, Registry, busybox_rootfs, tar_of
 
-KILLS = 25
+KILLS = int(os.environ.get("KILLS", "25"))
 
 
 def helpers():
@@ -84,6 +84,12 @@ class PullKilled(unittest.TestCase):
                                                 "ls | wc -l && wc -c </shared").stdout.split()[1],
                              "8000000")
         self.assertEqual(len(list((self.engine.data_root / "layers").iterdir())), 4)
+        self.assertEqual(self.engine.coffer("system", "check", "--deep", check=False).stdout,
+                         "Nothing is wrong.\n")
+        du = subprocess.run(["du", "-sc", "-B1", *(self.engine.data_root / name for name in ("layers", "blobs", "partial"))],
+                            stdout=subprocess.PIPE, text=True, check=True).stdout.split()[-2]
+        said = self.engine.json("GET", "/system/df")["LayersSize"]
+        self.assertAlmostEqual(said / int(du), 1, delta=0.01)
         for name in self.names:
             self.engine.docker("rmi", name)
         self.assertEqual(self.left_on_disk(), [])

@@ -34,6 +34,13 @@ class ShimStopped(unittest.TestCase):
         os.kill(self.shim, signal.SIGCONT)
         self.assertEqual(docker("exec", "hangs", "echo", "hi").stdout, "hi\n")
 
+    def test_stop_waits_for_it_once(self):
+        self.engine.docker("stop", "-t", "0", "hangs", timeout=90)
+        self.assertEqual(self.engine.docker("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "hangs").stdout,
+                         "exited 137\n")
+        self.assertFalse(os.path.exists(f"/proc/{self.shim}/exe"))
+        self.assertIn("the container's shim is still silent; it is killed", self.engine.log.read_text())
+
     def test_rm_force(self):
         self.engine.docker("rm", "-f", "hangs", timeout=90)
         self.assertFalse(os.path.exists(f"/proc/{self.shim}/exe"))

@@ -91,7 +91,7 @@ class StepsKilled(unittest.TestCase):
         prepare()
         operate()  # what is made once, is
         self.call("DELETE", "/containers/one?force=1&v=1")
-        wait_until(lambda: not self.world()["trash"])
+        wait_until(lambda: (now := self.world()) and not now["trash"] and not now["links"])
         self.before = self.world()
         step, tried, count = random.randint(1, stride), 0, 0
         while count >= step - stride:
@@ -193,6 +193,45 @@ class StepsKilled(unittest.TestCase):
             self.assertEqual(self.engine.docker("exec", "one", "echo", "hi").stdout, "hi\n", step)
         tried = self.sweep("shim", 3, self.prepare_running, self.run_exec, check)
         self.assertGreater(tried, 2)
+
+    # Of a change of mounts.
+
+    def mounts_killed(self, who, stride):
+        old, new = {"/old"}, {"/t", "/n"}
+
+        def update(add, remove):
+            return self.call("POST", "/containers/one/update", {"MountAdd": add, "MountRemove": remove})
+
+        def prepare():
+            self.prepare_running()
+            self.assertEqual(update([{"Type": "volume", "Source": "old", "Target": "/old"}], [])[0], 200)
+
+        def operate():
+            return update([{"Type": "tmpfs", "Target": "/t"},
+                           {"Type": "volume", "Source": "new", "Target": "/n"}], ["/old"])
+
+        def check(step, given):
+            if who == "shim" and self.killed:  # and with it its container
+                wait_until(lambda: self.state()["Status"] == "exited", SOON)
+                self.assertEqual(self.call("POST", "/containers/one/start"), (204, b""), step)
+            shown = self.engine.json("GET", "/containers/one/json")["Mounts"]
+            shown = {mount["Destination"] for mount in shown} & (old | new)
+            self.assertIn(shown, [new] if given[0] == 200 else [old, new], step)
+            table = self.engine.docker("exec", "one", "cat", "/proc/self/mounts").stdout
+            self.assertEqual({line.split()[1] for line in table.splitlines()} & (old | new), shown, step)
+            for name, target in (("old", "/old"), ("new", "/n")):
+                gone, text = self.call("DELETE", f"/volumes/{name}")
+                self.assertEqual(gone, 409 if target in shown else 204, (step, name, text))
+                if gone == 204:
+                    self.call("POST", "/volumes/create", {"Name": name})
+        tried = self.sweep(who, stride, prepare, operate, check)
+        self.assertGreater(tried, 3)
+
+    def test_engine_killed_at_change_of_mounts(self):
+        self.mounts_killed("engine", 2)
+
+    def test_shim_killed_at_change_of_mounts(self):
+        self.mounts_killed("shim", 5)
 
     # Of commit.
 

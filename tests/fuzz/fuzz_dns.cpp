@@ -12,12 +12,18 @@ namespace dns = coffer::network::dns;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::string_view message(reinterpret_cast<const char*>(data), size);
+    std::string reply_read(message);
+    const auto records = dns::read_records(message);
+    dns::age(reply_read, dns::lifetime(message));
+    if (reply_read.size() != message.size() || (!records && dns::lifetime(message) != 0))
+        std::abort();
     const auto query = dns::parse_query(message);
     if (!query) return 0;
     if (query->size > message.size() || query->question.name.size() > 255) std::abort();
-    for (const std::string& reply : {dns::error_answer(message, *query, dns::Rcode::NxDomain),
-                                     dns::address_answer(message, *query, {{1}, {2}}),
-                                     dns::pointer_answer(message, *query, query->question.name)}) {
+    for (const std::string& reply :
+         {dns::error_answer(message, *query, dns::Rcode::NxDomain),
+          dns::address_answer(message, *query, {coffer::network::ipv4(1), {}}),
+          dns::pointer_answer(message, *query, query->question.name)}) {
         if (!dns::is_answer_to(reply, message) || reply.size() > 1024) std::abort();
     }
     static_cast<void>(dns::parse_reverse(query->question.name));

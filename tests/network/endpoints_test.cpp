@@ -268,7 +268,8 @@ TEST(NetworksApi, refuses_what_docker_refuses) {
     MUST(create("net", "10.77.0.0/24"));
     EXPECT_EQ(create("net").error().message, "network with name net already exists");
     EXPECT_EQ(create("other", "10.77.0.128/25").error().message,
-              "invalid pool request: Pool overlaps with other one on this address space");
+              "invalid pool request: Pool overlaps with other one on this address space: "
+              "10.77.0.128/25 overlaps 10.77.0.0/24 of network net");
     EXPECT_EQ(networks.remove("bridge").error().message,
               "bridge is a pre-defined network and cannot be removed");
     EXPECT_EQ(networks.remove("none").error().code, Code::Forbidden);
@@ -278,7 +279,7 @@ TEST(NetworksApi, refuses_what_docker_refuses) {
     networks.release(a.endpoint);
     const Network gone = MUST(networks.remove("net"));
     EXPECT_EQ(shell("ip link show " + gone.bridge + " 2>/dev/null || true"), "");
-    EXPECT_EQ(shell("nft list table ip coffer_t0").find(gone.bridge), std::string::npos);
+    EXPECT_EQ(shell("nft list table inet coffer_t0").find(gone.bridge), std::string::npos);
     MUST(create("other", "10.77.0.128/25"));
 }
 

@@ -28,7 +28,7 @@ sockaddr_in name_of(const std::string& address, std::uint16_t port) {
     return name;
 }
 std::string text_of(const sockaddr_in& name) {
-    return to_string(Address{ntohl(name.sin_addr.s_addr)});
+    return to_string(ipv4(ntohl(name.sin_addr.s_addr)));
 }
 
 // A socket made inside the namespace.
@@ -212,7 +212,7 @@ Engine::~Engine() {
         if (network.driver == "bridge" && network.name != "bridge")
             ignore(networks->remove(network.id), "reported by the final check");
     }
-    shell("ip link delete " + config.bridge + "; nft delete table ip coffer_" + config.bridge +
+    shell("ip link delete " + config.bridge + "; nft delete table inet coffer_" + config.bridge +
           "; nft delete table bridge coffer_" + config.bridge + " 2>/dev/null || true");
 }
 

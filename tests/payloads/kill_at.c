@@ -50,13 +50,25 @@ static int status_of(int pid, const char* field, const char* name) {
     return at ? atoi(at + strlen(field)) : -1;
 }
 
+/* Whether it is a shim, and not the program's other trade, which is to make namespaces. */
+static int holds_container(int pid) {
+    char text[512];
+    snprintf(text, sizeof text, "/proc/%d/cmdline", pid);
+    const int file = open(text, O_RDONLY | O_CLOEXEC);
+    const ssize_t size = file < 0 ? -1 : read(file, text, sizeof text - 1);
+    if (file >= 0) close(file);
+    if (size <= 0) return 0;
+    text[size] = 0;
+    return strcmp(text + strlen(text) + 1, "namespaces") != 0;
+}
+
 /* Who is to die at a call of this thread; 0: the call does not count. */
 static int target_of(int thread, int engine, int shims) {
     int process = status_of(thread, "\nTgid:\t", NULL);
     if (!shims) return process == engine ? engine : 0;
     if (status_of(process, "\nTgid:\t", "coffer-shim") != process) return 0;
     for (int parent; (parent = status_of(process, "\nPPid:\t", NULL)) > 1; process = parent) {
-        if (parent == engine) return process;
+        if (parent == engine) return holds_container(process) ? process : 0;
     }
     return 0;
 }

@@ -67,7 +67,9 @@ class Containerd(unittest.TestCase):
     def test_metrics_and_processes(self):
         self.start("metrics", "--memory-limit", "33554432")
         metrics = json.loads(self.ctr("task", "metrics", "--format", "json", "metrics").stdout)
-        self.assertEqual(metrics["memory"]["usage"]["limit"], 33554432)
+        memory = metrics["memory"]
+        limit = memory["usage_limit"] if "usage_limit" in memory else memory["usage"]["limit"]
+        self.assertEqual(limit, 33554432)
         self.assertGreaterEqual(metrics["pids"]["current"], 1)
         pid = next(line.split()[1] for line in self.ctr("task", "ls").stdout.splitlines()
                    if line.startswith("metrics "))

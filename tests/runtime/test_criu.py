@@ -1,6 +1,7 @@
 """checkpoint and restore by CRIU. Where CRIU itself cannot work, that must be said and harm nobody."""
 import functools
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -153,6 +154,37 @@ class Checkpoints(CheckpointTest):
         self.assertEqual(self.oci("list", "-q").out, "")
 
     @with_criu
+    def test_a_terminal(self):
+        def change(config):
+            config["process"]["terminal"] = True
+        bundle = self.bundle("sh", "-c", "echo ready; while read word; do echo got $word; done", change=change)
+        with self.console("create", "-b", bundle.path, "one") as master:
+            self.oci("start", "one")
+            self.assertIn("ready", self.read_until(master, "ready"))
+            mounts = self.mounts_of("one")
+            self.oci("checkpoint", "--image-path", self.images, "one")
+        refused = self.oci("restore", "-d", "--image-path", self.images, "-b", bundle.path, "one", check=False)
+        self.assertIn("console socket", refused.err)
+        with self.console("restore", "-d", "--image-path", self.images, "-b", bundle.path, "one") as master:
+            os.write(master, b"again\n")
+            self.assertIn("got again", self.read_until(master, "got again"))
+            self.assertEqual(self.mounts_of("one"), mounts)
+            self.oci("exec", "one", "sh", "-c", "echo from console > /dev/console")
+            self.assertIn("from console", self.read_until(master, "from console"))
+
+    @with_criu
+    def test_a_given_network(self):
+        with self.unshared("--net") as first, self.unshared("--net") as second:
+            bundle = self.counting("one", lambda config: namespaces(config, network=first / "ns/net"))
+            self.oci("checkpoint", "--image-path", self.images, "one")
+            namespaces(bundle.config, network=second / "ns/net")
+            bundle.write()
+            self.oci("restore", "-d", "--image-path", self.images, "-b", bundle.path, "one")
+            self.assertGreater(self.count_of("one"), 0)
+            self.assertEqual(os.readlink(f"/proc/{self.pid('one')}/ns/net"), os.readlink(second / "ns/net"))
+            self.oci("delete", "--force", "one")
+
+    @with_criu
     def test_images_that_are_broken(self):
         bundle = self.counting("one")
         self.oci("checkpoint", "--image-path", self.images, "one")
@@ -176,8 +208,8 @@ class Refusals(CheckpointTest):
 
     def test_of_the_configuration(self):
         self.refused("linux.namespaces 'user'", user_namespace)
-        self.refused("linux.namespaces 'network' by path",
-                     lambda config: namespaces(config, network="/proc/self/ns/net"))
+        self.refused("linux.namespaces 'ipc' by path",
+                     lambda config: namespaces(config, ipc="/proc/self/ns/ipc"))
         self.refused("the mount '/mnt' of a part or of layers", lambda config: config["mounts"].append(
             mount("/mnt", "/usr", "bind", "subpath=bin")))
         self.refused("a container without pid and mount namespaces",

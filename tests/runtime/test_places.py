@@ -1,9 +1,6 @@
 """What a configuration puts into places of its own: devices outside of /dev, remounts, a given mount
 namespace, groups of single controllers."""
-import contextlib
 import os
-import pathlib
-import subprocess
 import unittest
 
 from support.bundle import RuntimeTest, cgroup_folders, mount, namespaces, user_namespace
@@ -77,22 +74,9 @@ class Remount(RuntimeTest):
 
 
 class MountNamespace(RuntimeTest):
-    @contextlib.contextmanager
-    def namespace(self, *flags):
-        """A process in a mount namespace of its own, with a file system at /mnt."""
-        process = subprocess.Popen(["unshare", "--mount", *flags, "sh", "-c",
-                                    "mount -t tmpfs mark /mnt && touch /mnt/mark && echo && exec sleep 1000"],
-                                   stdout=subprocess.PIPE)
-        try:
-            process.stdout.readline()
-            yield f"/proc/{process.pid}/ns/mnt"
-        finally:
-            process.kill()
-            process.wait()
-            process.stdout.close()
-
     def test_a_given_one_is_joined(self):
-        with self.namespace() as path:
+        with self.unshared("--mount", script="mount -t tmpfs mark /mnt && touch /mnt/mark") as process:
+            path = process / "ns/mnt"
             bundle = self.bundle("sh", "-c", "readlink /proc/self/ns/mnt; ls /; echo rest; sleep 1000",
                                  change=lambda config: namespaces(config, mount=path))
             ran = self.start(bundle, "box")
@@ -103,12 +87,12 @@ class MountNamespace(RuntimeTest):
             self.assertEqual(self.oci("exec", "box", "readlink", "/proc/self/ns/mnt").out.strip(),
                              os.readlink(path))
             self.assertIn("busybox", self.oci("exec", "box", "ls", "/bin").out)
-            self.assertTrue(pathlib.Path(path).parents[1].joinpath("root/mnt/mark").exists())
+            self.assertTrue((process / "root/mnt/mark").exists())
             self.oci("delete", "--force", "box")
 
     def test_a_shared_root_is_refused(self):
-        with self.namespace("--propagation", "shared") as path:
-            self.refused(lambda config: namespaces(config, mount=path),
+        with self.unshared("--mount", "--propagation", "shared") as process:
+            self.refused(lambda config: namespaces(config, mount=process / "ns/mnt"),
                          "its root is shared with other mount namespaces")
 
 

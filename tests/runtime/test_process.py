@@ -1,10 +1,7 @@
 """What a process of a container is: ids, capabilities, limits, filter, environment, terminal."""
-import array
 import os
 import pathlib
 import pty
-import select
-import socket
 import subprocess
 import sys
 import termios
@@ -201,52 +198,26 @@ class Terminal(RuntimeTest):
                 config["process"]["consoleSize"] = {"height": size[0], "width": size[1]}
         return self.bundle(*args, change=change)
 
-    def receive_console(self, *command):
-        """Runs a command of coffer-oci with a console socket; gives the master it sends."""
-        path = self.dir / "console.sock"
-        path.unlink(missing_ok=True)
-        with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(str(path))
-            listener.listen()
-            listener.settimeout(10)
-            self.oci(command[0], "--console-socket", path, *command[1:])
-            connection, _ = listener.accept()
-            with connection:
-                _, ancillary, _, _ = connection.recvmsg(100, socket.CMSG_SPACE(4))
-                return array.array("i", ancillary[0][2])[0]
-
-    def read_until(self, fd, words):
-        text = b""
-        while words not in text and select.select([fd], [], [], 10)[0]:
-            try:
-                text += os.read(fd, 4096)
-            except OSError:
-                break
-        return text.decode()
-
     def test_console_socket(self):
         bundle = self.with_terminal("sh", "-c", "tty; stty size; readlink /proc/self/fd/0; sleep 100",
                                     size=(12, 34))
-        master = self.receive_console("create", "-b", bundle.path, "one")
-        self.addCleanup(os.close, master)
-        self.oci("start", "one")
-        text = self.read_until(master, b"/dev/pts/0\r\n12 34\r\n/dev/pts/0\r\n")
-        self.assertEqual(text, "/dev/pts/0\r\n12 34\r\n/dev/pts/0\r\n")
+        with self.console("create", "-b", bundle.path, "one") as master:
+            self.oci("start", "one")
+            words = "/dev/pts/0\r\n12 34\r\n/dev/pts/0\r\n"
+            self.assertEqual(self.read_until(master, words), words)
 
     def test_console_is_the_terminal(self):
         bundle = self.with_terminal("sh", "-c", "echo through > /dev/console; ls -l /dev/console; sleep 100")
-        master = self.receive_console("create", "-b", bundle.path, "one")
-        self.addCleanup(os.close, master)
-        self.oci("start", "one")
-        text = self.read_until(master, b"console\r\n")
-        self.assertTrue(text.startswith("through\r\nc"), text)
+        with self.console("create", "-b", bundle.path, "one") as master:
+            self.oci("start", "one")
+            text = self.read_until(master, "console\r\n")
+            self.assertTrue(text.startswith("through\r\nc"), text)
 
     def test_exec_with_a_terminal(self):
         for name, change in (("plain", None), ("mapped", user_namespace)):
             self.start(self.bundle("sleep", "100", change=change), name)
-            master = self.receive_console("exec", "-t", "-d", name, "sh", "-c", "tty; exec sleep 100")
-            self.assertEqual(self.read_until(master, b"\n"), "/dev/pts/0\r\n")
-            os.close(master)
+            with self.console("exec", "-t", "-d", name, "sh", "-c", "tty; exec sleep 100") as master:
+                self.assertEqual(self.read_until(master, "\n"), "/dev/pts/0\r\n")
 
     def test_run_in_front_of_a_terminal(self):
         bundle = self.with_terminal("sh", "-c", "stty size; read line; echo got $line; exit 6")
@@ -257,9 +228,9 @@ class Terminal(RuntimeTest):
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
         os.close(theirs)
-        self.assertIn("20 50", self.read_until(ours, b"20 50\r\n"))
+        self.assertIn("20 50", self.read_until(ours, "20 50\r\n"))
         os.write(ours, b"hello\n")
-        self.assertIn("got hello", self.read_until(ours, b"got hello\r\n"))
+        self.assertIn("got hello", self.read_until(ours, "got hello\r\n"))
         self.assertEqual(process.wait(10), 6)
         os.close(ours)
 
@@ -274,10 +245,9 @@ class Terminal(RuntimeTest):
         bundle = self.with_terminal("sh", "-c", "stat -c %u:%g $(tty); sleep 100")
         bundle.config["process"]["user"] = {"uid": 1000, "gid": 1000}
         bundle.write()
-        master = self.receive_console("create", "-b", bundle.path, "one")
-        self.addCleanup(os.close, master)
-        self.oci("start", "one")
-        self.assertEqual(self.read_until(master, b"\n"), "1000:5\r\n")
+        with self.console("create", "-b", bundle.path, "one") as master:
+            self.oci("start", "one")
+            self.assertEqual(self.read_until(master, "\n"), "1000:5\r\n")
 
 
 if __name__ == "__main__":

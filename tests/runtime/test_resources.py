@@ -6,7 +6,7 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
-from bundle import RuntimeTest, wait_until  # noqa: E402
+from bundle import RuntimeTest, mount, namespaces, user_namespace, wait_until  # noqa: E402
 
 V2 = pathlib.Path("/sys/fs/cgroup/cgroup.controllers").exists()
 
@@ -94,6 +94,28 @@ class Resources(RuntimeTest):
                 cgroupsPath=path)), check=False)
             self.assertEqual(ran.status, 1, path)
             self.assertIn("cgroup path", ran.err)
+
+    @unittest.skipUnless(V2, "needs cgroup v2")
+    def test_group_is_given_to_who_mounts_it_for_writing(self):
+        def owners(*options, cgroup="", uid=0):
+            def change(config):
+                user_namespace(config)
+                namespaces(config, cgroup=cgroup)
+                config["process"]["user"] = {"uid": uid, "gid": uid}
+                config["mounts"].append(mount("/sys/fs/cgroup", "cgroup", *options, type="cgroup"))
+            bundle = self.bundle("sleep", "100", change=change)
+            self.oci("create", "-b", bundle.path, "one")
+            group = pathlib.Path("/sys/fs/cgroup" + bundle.config["linux"]["cgroupsPath"])
+            found = [(group / name).stat().st_uid
+                     for name in (".", "cgroup.procs", "cgroup.subtree_control", "pids.max")]
+            bounds = [(group / name).read_text().strip() for name in ("cgroup.max.depth", "cgroup.max.descendants")]
+            self.assertEqual("max" in bounds, found[0] == 0)
+            self.oci("delete", "--force", "one")
+            return found
+        self.assertEqual(owners("nosuid"), [1_000_000] * 3 + [0])
+        self.assertEqual(owners("nosuid", uid=7), [1_000_007] * 3 + [0])
+        self.assertEqual(owners("nosuid", "ro"), [0] * 4)
+        self.assertEqual(owners("nosuid", cgroup=None), [0] * 4)
 
     def test_processes_without_a_parent_are_in_the_group(self):
         ran = self.start(self.bundle("sh", "-c", "(sleep 100 & ); echo ready; exec sleep 100"), "one")

@@ -6,10 +6,9 @@ and values that are of the right type but mean nothing are listed below.
 """
 import copy
 import json
-import subprocess
 import unittest
 
-from spec_support import OCI, SpecTest, config
+from support.bundle import RuntimeTest, namespaces
 
 HUGE = 10 ** 30
 WHOLE = {
@@ -123,12 +122,6 @@ def merged(base, more):
     return base
 
 
-def whole():
-    cfg = merged(config(["true"]), WHOLE)
-    cfg["linux"]["namespaces"].append({"type": "time"})
-    return cfg
-
-
 def paths(value, prefix=()):
     """Every value of the document, with where it is."""
     yield prefix, value
@@ -165,36 +158,33 @@ def spelled(path):
     return text
 
 
-class Corpus(SpecTest):
+class Corpus(RuntimeTest):
+    def setUp(self):
+        super().setUp()
+        self.victim = self.bundle("true")
+
+    def whole(self):
+        namespaces(self.victim.config, time="")
+        return merged(self.victim.config, WHOLE)
+
     def attempt(self, text):
-        (self.folder / "config.json").write_bytes(text.encode("utf-8", "surrogatepass"))
-        return subprocess.run([OCI, "--root", str(self.root), "create", "-b", str(self.folder), "victim"],
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              text=True, errors="replace", timeout=30)
+        (self.victim.path / "config.json").write_bytes(text.encode("utf-8", "surrogatepass"))
+        return self.oci("create", "-b", self.victim.path, "victim", check=False)
 
     def check(self, cfg, words, what):
         done = self.attempt(cfg if isinstance(cfg, str) else json.dumps(cfg))
         with self.subTest(what):
-            self.assertEqual(done.returncode, 1, f"{what}: {done.stderr}")
+            self.assertEqual(done.status, 1, f"{what}: {done.err}")
             if words:
-                self.assertTrue(any(word in done.stderr for word in words), f"{what}: {done.stderr}")
+                self.assertTrue(any(word in done.err for word in words), f"{what}: {done.err}")
         return done
 
-    def setUp(self):
-        super().setUp()
-        self.folder, _ = self.bundle("true")
-
     def test_the_document_itself_is_good(self):
-        cfg = whole()
-        self.write(self.folder, cfg)
-        with open(self.scratch / "err", "w+") as err:
-            done = subprocess.run([OCI, "--root", str(self.root), "run", "-b", str(self.folder), "victim"],
-                                  stdin=subprocess.DEVNULL, stdout=err, stderr=err, timeout=30)
-            err.seek(0)
-            self.assertEqual(done.returncode, 0, err.read())
+        self.whole()
+        self.run_in(self.victim)
 
     def test_wrong_types(self):
-        cfg = whole()
+        cfg = self.whole()
         count = 0
         for path, value in list(paths(cfg)):
             if not path:
@@ -205,7 +195,7 @@ class Corpus(SpecTest):
         self.assertGreaterEqual(count, 400)
 
     def test_values_without_meaning(self):
-        cfg = whole()
+        cfg = self.whole()
         for path, value, *word in MEANINGLESS:
             keys = [int(key) if key.isdigit() else key for key in path.split(".")]
             if word and word[0].startswith(("mem", "cpu.")) and " " in word[0]:
@@ -213,7 +203,7 @@ class Corpus(SpecTest):
             else:
                 words = word or [path]
             done = self.check(changed(cfg, keys, value), words, f"{path} = {value!r}")
-            self.assertFalse((self.root / "victim").exists(), done.stderr)
+            self.assertFalse((self.state / "victim").exists(), done.err)
         self.assertGreaterEqual(len(MEANINGLESS), 100)
 
     def test_no_document(self):

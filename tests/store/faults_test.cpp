@@ -125,5 +125,23 @@ TEST(Faults, sudden_death_leaves_no_orphans) {
     }
 }
 
+// A bind mount in the tree is of the same file system as the tree.
+TEST(Faults, what_is_mounted_in_a_tree_is_not_removed_with_it) {
+    const auto folder = MUST(sys::TempDir::create());
+    const std::string precious = folder.path() + "/precious";
+    const std::string place = folder.path() + "/tree/a/mounted";
+    MUST(sys::make_dirs(precious));
+    MUST(sys::make_dirs(place));
+    MUST(sys::write_file(precious + "/file", "x"));
+    ASSERT_EQ(::mount(precious.c_str(), place.c_str(), nullptr, MS_BIND, nullptr), 0);
+    const auto removed = sys::remove_tree(folder.path() + "/tree");
+    EXPECT_EQ(MUST(sys::read_file(precious + "/file")), "x");
+    ASSERT_FALSE(removed);
+    EXPECT_THAT(removed.error().message, HasSubstr("a mount point"));
+    ASSERT_EQ(::umount2(place.c_str(), MNT_DETACH), 0);
+    MUST(sys::remove_tree(folder.path() + "/tree"));
+    EXPECT_FALSE(sys::exists(folder.path() + "/tree"));
+}
+
 }  // namespace
 }  // namespace coffer::store

@@ -11,6 +11,7 @@
 After each test all containers are gone, and so must be their mounts, processes and control groups.
 """
 import atexit
+import contextlib
 import copy
 import functools
 import glob
@@ -19,7 +20,9 @@ import json
 import os
 import pathlib
 import secrets
+import select
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -28,9 +31,9 @@ import unittest
 BIN = pathlib.Path(os.environ.get("COFFER_BIN", pathlib.Path(__file__).parents[2] / "build/dev/bin"))
 PAYLOADS = pathlib.Path(__file__).parents[1] / "payloads"
 BUSYBOX = pathlib.Path("/bin/busybox")
-APPLETS = """cat chmod chown dd echo env false grep head hostname id kill ln ls mkdir mknod mount mv
-    nproc od ping ps pwd readlink rm sed sh sleep sort stat stty sync tail touch true tty umount uname
-    wc"""
+APPLETS = """cat chmod chown dd echo env false grep head hostname id ip kill ln ls mkdir mknod mount
+    mv nice nproc od ping ps pwd readlink rm sed seq sh sleep sort stat stty sync tail
+    taskset test touch true tty umount uname wc"""
 TIMEOUT = 60
 
 
@@ -159,6 +162,7 @@ def wait_until(condition, seconds=10):
 
 class RuntimeTest(unittest.TestCase):
     program = BIN / "coffer-oci"
+    spec_flags = ()  # of the `spec` that the bundles' configurations begin with
 
     def setUp(self):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="coffer-runtime-"))
@@ -195,7 +199,7 @@ class RuntimeTest(unittest.TestCase):
         folder = scratch() / "spec"
         folder.mkdir(exist_ok=True)
         (folder / "config.json").unlink(missing_ok=True)
-        subprocess.run([cls.program, "spec", "-b", folder], check=True)
+        subprocess.run([cls.program, "spec", *cls.spec_flags, "-b", folder], check=True)
         config = json.loads((folder / "config.json").read_text())
         config["process"]["terminal"] = False
         config["process"]["env"] = ["PATH=/bin"]
@@ -214,23 +218,84 @@ class RuntimeTest(unittest.TestCase):
             change(config)
         return Bundle(folder, config).write()
 
-    def oci(self, *args, check=True, program=None, prefix=(), **options):
+    def oci(self, *args, check=True, program=None, prefix=(), flags=(), **options):
         self.count += 1
         out, err = self.dir / f"{self.count}.out", self.dir / f"{self.count}.err"
         options.setdefault("stdin", subprocess.DEVNULL)
+        options.setdefault("text", True)
         with open(out, "w") as out_file, open(err, "w") as err_file:
-            status = subprocess.run([*prefix, program or self.program, "--root", self.state, *map(str, args)],
-                                    stdout=out_file, stderr=err_file, timeout=TIMEOUT,
-                                    **options).returncode
+            status = subprocess.run([*prefix, program or self.program, "--root", self.state, *flags,
+                                     *map(str, args)], stdout=out_file, stderr=err_file,
+                                    timeout=TIMEOUT, **options).returncode
         ran = Ran(status, out, err)
         if check:
             self.assertEqual(status, 0, f"{' '.join(map(str, args))}: {ran.err}")
         return ran
 
     def run_in(self, bundle, check=True, **options):
-        """Runs a bundle to its end."""
+        """Runs a bundle, as its configuration is by now, to its end."""
         self.count += 1
-        return self.oci("run", "-b", bundle.path, f"run{self.count}", check=check, **options)
+        return self.oci("run", "-b", bundle.write().path, f"run{self.count}", check=check, **options)
+
+    def created(self, *args, change=None, name="box"):
+        """The bundle of a new container that runs `args`, or else sleeps."""
+        bundle = self.bundle(*(args or ("sleep", "1000")), change=change)
+        self.oci("create", "-b", bundle.path, name)
+        return bundle
+
+    def running(self, *args, change=None, name="box"):
+        bundle = self.created(*args, change=change, name=name)
+        self.oci("start", name)
+        return bundle
+
+    @contextlib.contextmanager
+    def background(self, *args, **options):
+        """A command that goes on meanwhile, and is killed after it."""
+        with subprocess.Popen([self.program, "--root", self.state, *map(str, args)], stdin=subprocess.DEVNULL,
+                              text=True, **options) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    @contextlib.contextmanager
+    def console(self, *args):
+        """The terminal's master, which a command sends to its console socket."""
+        path = self.dir / "console.sock"
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.settimeout(TIMEOUT)
+            listener.bind(str(path))
+            listener.listen()
+            self.oci(args[0], "--console-socket", path, *args[1:])
+            connection, _ = listener.accept()
+            with connection:
+                _, (master,), _, _ = socket.recv_fds(connection, 4096, 1)
+        path.unlink()
+        try:
+            yield master
+        finally:
+            os.close(master)
+
+    def read_until(self, master, words):
+        """What comes from a terminal, up to these words or its end."""
+        text = ""
+        while words not in text and select.select([master], [], [], TIMEOUT)[0]:
+            try:
+                text += os.read(master, 4096).decode()
+            except OSError:
+                break
+        return text
+
+    @contextlib.contextmanager
+    def unshared(self, *flags, script="true"):
+        """The /proc folder of a process in namespaces of its own, in which the script has run."""
+        with subprocess.Popen(["unshare", *flags, "sh", "-c", f"{script} && echo && exec sleep 1000"],
+                              stdout=subprocess.PIPE) as process:
+            try:
+                process.stdout.readline()
+                yield pathlib.Path(f"/proc/{process.pid}")
+            finally:
+                process.kill()
 
     def start(self, bundle, name):
         """A container in the background; gives the finished command, whose files get its output."""
@@ -243,18 +308,21 @@ class RuntimeTest(unittest.TestCase):
         ran = self.run_in(self.bundle("sh", "-c", script, change=change), check=check)
         return ran.out if check else ran
 
-    def refused(self, change, words):
+    def refused(self, change, *words):
         """A change of the configuration that makes create fail with these words."""
         ran = self.sh("echo must not run", change, check=False)
-        self.assertNotEqual(ran.status, 0)
-        self.assertEqual(ran.out, "")
-        self.assertIn(words, ran.err)
+        self.assertEqual((ran.status, ran.out), (1, ""))
+        for some in words:
+            self.assertIn(some, ran.err)
 
-    def inspect(self, name):
+    def inspect(self, name="box"):
         return json.loads(self.oci("state", name).out)
 
-    def pid(self, name):
+    def pid(self, name="box"):
         return self.inspect(name)["pid"]
+
+    def wait_for(self, condition, what):
+        self.assertTrue(wait_until(condition, TIMEOUT), f"waiting for {what}")
 
     def until_output(self, ran, words):
         self.assertTrue(wait_until(lambda: words in ran.out), f"no '{words}' in: {ran.out}{ran.err}")

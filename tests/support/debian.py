@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 
 SUITE = "bookworm"
-INCLUDED = ["nginx-light", "postgresql-15"]
+INCLUDED = ["nginx-light", "postgresql-15", "python3-psycopg2"]
 PACKAGES = ["hello", "cron", "cron-daemon-common", "iputils-ping"]  # for apt to install
 
 
@@ -19,13 +19,19 @@ def cache():
                                        pathlib.Path(tempfile.gettempdir()) / "coffer-test-cache"))
 
 
+def folder_of_this():
+    """Another set of packages is another Debian."""
+    wanted = " ".join([SUITE, *INCLUDED, *PACKAGES])
+    return cache() / f"debian-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}"
+
+
 def root_archive():
-    return cache() / "debian/root.tar"
+    return folder_of_this() / "root.tar"
 
 
 def repository():
     """A folder with packages and their index, as apt takes it from `deb URL ./`."""
-    return cache() / "debian/repository"
+    return folder_of_this() / "repository"
 
 
 def mirror():
@@ -79,8 +85,9 @@ def prepare():
             with open(cache() / "debian.log", "w") as log:
                 subprocess.run([shutil.which("python3"), __file__, folder], check=True, stdout=log,
                                stderr=log, stdin=subprocess.DEVNULL)
-            shutil.rmtree(cache() / "debian", ignore_errors=True)
-            folder.rename(cache() / "debian")
+            for old in cache().glob("debian*/"):
+                shutil.rmtree(old)
+            folder.rename(folder_of_this())
         except subprocess.CalledProcessError:
             return f"debootstrap from {mirror()} failed; see {cache()}/debian.log"
         finally:

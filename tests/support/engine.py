@@ -114,6 +114,15 @@ class Engine:
         for one in self.json("GET", "/containers/json?all=1") or []:
             self.api("DELETE", f"/containers/{one['Id']}?force=1&v=1")
 
+    def remove_images(self):
+        for image in self.json("GET", "/images/json?all=1"):
+            self.api("DELETE", f"/images/{image['Id']}?force=1")
+
+    def left_of_images(self):
+        """The blobs and layers in its store."""
+        return [str(path) for folder in ("blobs/sha256", "layers")
+                for path in (self.data_root / folder).iterdir()]
+
     def shims(self):
         """The container and the process of each of its shims."""
         found = []
@@ -154,10 +163,11 @@ class Engine:
         self.docker("import", "-c", 'CMD ["sh"]', "-c", "ENV PATH=/bin", "-", name,
                     input=busybox_rootfs())
 
-    def coffer(self, *args, check=True):
+    def coffer(self, *args, check=True, env=None):
         """Runs our own client against it."""
         return subprocess.run([BIN / "coffer", "-H", f"unix://{self.socket}", *map(str, args)],
-                              capture_output=True, text=True, check=check, timeout=120)
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, check=check, timeout=120,
+                              env={**os.environ, **(env or {})})
 
     def docker(self, *args, check=True, timeout=120, env=None, **options):
         """Runs the docker CLI; gives the finished process with text outputs."""

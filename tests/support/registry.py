@@ -8,13 +8,16 @@ import http.server
 import io
 import json
 import pathlib
+import select
 import shutil
 import socket
+import socketserver
 import subprocess
 import tarfile
 import tempfile
 import threading
 import time
+import urllib.parse
 import warnings
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -179,10 +182,12 @@ class Registry:
 
 
 class LyingRegistry:
-    """Serves the images of a layout, with answers replaced: {path: (status, headers, body)}."""
+    """Serves the images of a layout, with answers replaced: {path: (status, headers, body)}. A
+    body may be a function that writes; `seen` are the requests, `logins` their paths with the logins."""
 
-    def __init__(self, layout, repository="r"):
-        self.replies = {}
+    def __init__(self, layout, repository="r", host="127.0.0.1"):
+        self.replies, self.seen, self.logins = {}, [], []
+        seen, logins = self.seen, self.logins
         for blob in (layout.dir / "blobs/sha256").iterdir():
             data = blob.read_bytes()
             self.replies[f"/v2/{repository}/blobs/sha256:{blob.name}"] = (200, {}, data)
@@ -190,7 +195,7 @@ class LyingRegistry:
                 media_type = json.loads(data).get("mediaType")
                 if media_type:
                     self.replies[f"/v2/{repository}/manifests/sha256:{blob.name}"] = (
-                        200, {"Content-Type": media_type}, data)
+                        200, {"Content-Type": media_type, "Docker-Content-Digest": f"sha256:{blob.name}"}, data)
         for entry in layout.entries:
             tag = entry["annotations"]["org.opencontainers.image.ref.name"]
             self.replies[f"/v2/{repository}/manifests/{tag}"] = self.replies[
@@ -199,21 +204,82 @@ class LyingRegistry:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
+                seen.append(f"{self.command} {self.path}")
+                logins.append((self.path, self.headers.get("Authorization")))
                 status, headers, body = replies.get(self.path, (404, {}, b"{}"))
+                self.close_connection = True
                 self.send_response(status)
-                for key, value in {"Content-Length": len(body), **headers}.items():
+                if headers is None:  # the writer is to write them too
+                    self.flush_headers()
+                    return body(self.wfile)
+                known = {} if callable(body) else {"Content-Length": len(body)}
+                for key, value in {**known, **headers}.items():
                     self.send_header(key, value)
                 self.end_headers()
-                self.wfile.write(body)
-                self.close_connection = True
+                if callable(body):
+                    return body(self.wfile)
+                if self.command != "HEAD":
+                    with contextlib.suppress(OSError):
+                        self.wfile.write(body)
+
+            do_HEAD = do_GET
 
             def log_message(self, *args):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = http.server.ThreadingHTTPServer((host, 0), Handler)
         self.server.daemon_threads = True
-        self.host = f"127.0.0.1:{self.server.server_port}"
+        self.host = f"{host}:{self.server.server_port}"
         self.name = f"{self.host}/{repository}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class ForwardProxy:
+    """An HTTP proxy: plain requests and CONNECT; `seen` are the lines of the requests."""
+
+    def __init__(self):
+        proxy = self
+        self.seen = []
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self):
+                head = b""
+                while b"\r\n\r\n" not in head:
+                    more = self.connection.recv(4096)
+                    if not more:
+                        return
+                    head += more
+                line = head.split(b"\r\n")[0].decode()
+                proxy.seen.append(line)
+                method, target, _ = line.split()
+                host = target if method == "CONNECT" else urllib.parse.urlsplit(target).netloc
+                name, port = host.rsplit(":", 1)
+                with socket.create_connection((name, int(port))) as server:
+                    if method == "CONNECT":
+                        self.connection.sendall(b"HTTP/1.1 200 ok\r\n\r\n")
+                    else:
+                        path = target.split(host, 1)[1]
+                        head = head.replace(target.encode(), path.encode(), 1)
+                        server.sendall(head.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
+                    self.shuttle(server)
+
+            def shuttle(self, server):
+                ends = {self.connection: server, server: self.connection}
+                with contextlib.suppress(OSError):
+                    while True:
+                        for one in select.select(list(ends), [], [], 30)[0]:
+                            data = one.recv(65536)
+                            if not data:
+                                return
+                            ends[one].sendall(data)
+
+        self.server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def close(self):

@@ -51,13 +51,39 @@ extern const Command kLoad;
 extern const Command kSave;
 extern const Command kImport;
 extern const Command kImage;
+// artifact.cpp
+extern const Command kArtifact;
+extern const Command kImageReferrers;
+// image_tree.cpp, image_files.cpp
+extern const Command kImagePin;
+extern const Command kImagePins;
+extern const Command kImageSign;
+extern const Command kImageTree;
+extern const Command kImageDiff;
+extern const Command kImageMount;
+extern const Command kImageUnmount;
+extern const Command kImageUnpin;
+extern const Command kImageVerify;
+// search.cpp
+extern const Command kSearch;
 // update.cpp, recreate.cpp
 extern const Command kUpdate;
 extern const Command kRecreate;
+// egress.cpp
+extern const Command kEgress;
 // network.cpp
 extern const Command kNetwork;
-// volume.cpp
+// secret.cpp
+extern const Command kSecret;
+extern const Command kConfig;
+// volume.cpp, volume_files.cpp
 extern const Command kVolume;
+extern const Command kVolumeClone;
+extern const Command kVolumeDu;
+extern const Command kVolumeExport;
+extern const Command kVolumeImport;
+extern const Command kVolumeRename;
+extern const Command kVolumeSnapshot;
 // system.cpp
 extern const Command kVersion;
 extern const Command kInfo;
@@ -66,8 +92,11 @@ extern const Command kInspect;
 extern const Command kSystem;
 // system_check.cpp, disk_usage.cpp, system_prune.cpp
 extern const Command kSystemCheck;
+extern const Command kSystemGc;
 extern const Command kSystemDf;
 extern const Command kSystemPrune;
+// registry.cpp
+extern const Command kRegistry;
 // login.cpp
 extern const Command kLogin;
 extern const Command kLogout;

@@ -1,13 +1,11 @@
 // coffer diff, export and commit.
-#include <fcntl.h>
 #include <unistd.h>
 
-#include "base/id.hpp"
 #include "cli/commands/archives.hpp"
 #include "cli/commands/commands.hpp"
+#include "cli/commands/rows.hpp"
 #include "cli/output.hpp"
 #include "oci/reference.hpp"
-#include "sys/file.hpp"
 
 namespace coffer::cli {
 
@@ -27,10 +25,7 @@ Result<int> diff(Invocation& call) {
     const json::Value changes = TRY(call.api.get(container_path(call.args[0], "/changes")));
     std::string out;
     for (const json::Value& change : array_of(changes, "")) {
-        constexpr std::string_view kKinds = "CAD";
-        const auto kind = static_cast<std::size_t>(int_of(change, "Kind"));
-        out += kind < kKinds.size() ? kKinds[kind] : '?';
-        out += " " + text_of(change, "Path") + "\n";
+        out += change_kind(change) + " " + text_of(change, "Path") + "\n";
     }
     TRY(print(out));
     return 0;
@@ -40,26 +35,10 @@ Result<int> export_container(Invocation& call) {
     const std::string output = call.flags.text("output");
     TRY(refuse_terminal(output));
     const ApiCall request{.path = container_path(call.args[0], "/export")};
-    if (output.empty()) {
-        http::Response response = TRY(call.api.open(request));
-        TRY(receive(response, STDOUT_FILENO));
-        return 0;
-    }
-    // The whole or nothing: the file gets its name last.
-    const std::string temporary = format("{}.{}", output, random_hex(8));
-    const sys::Fd file = TRY_CONTEXT(sys::open_file(temporary, O_WRONLY | O_CREAT | O_EXCL, 0600),
-                                     "failed to export container");
-    const auto done = [&]() -> Result<void> {
-        http::Response response = TRY(call.api.open(request));
-        TRY(receive(response, file.get()));
-        if (::rename(temporary.c_str(), output.c_str()) != 0) {
-            return fail_errno("failed to export container: rename to '{}'", output);
-        }
-        return {};
-    }();
-    if (done) return 0;
-    ::unlink(temporary.c_str());
-    return fail(done.error());
+    http::Response response = TRY(call.api.open(request));
+    const auto done = write_whole(output, [&](int fd) { return receive(response, fd); });
+    if (!done) return wrap(done.error(), "failed to export container");
+    return 0;
 }
 
 Result<int> commit(Invocation& call) {
@@ -83,6 +62,12 @@ Result<int> commit(Invocation& call) {
 }
 
 }  // namespace
+
+std::string change_kind(const json::Value& change) {
+    constexpr std::string_view kKinds = "CAD";
+    const auto kind = static_cast<std::size_t>(int_of(change, "Kind"));
+    return std::string(1, kind < kKinds.size() ? kKinds[kind] : '?');
+}
 
 namespace commands {
 

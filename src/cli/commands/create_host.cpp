@@ -342,9 +342,15 @@ Result<json::Value> host_config(const Values& flags) {
     host.set("VolumeDriver", flags.text("volume-driver"));
     host.set("VolumesFrom", string_array_or_null(flags.list("volumes-from")));
     host.set("ConsoleSize", json::Array{0, 0});
-    if (flags.given("annotation")) {
-        host.set("Annotations", string_map(flags.list("annotation")));
+    std::vector<std::string> annotations = flags.list("annotation");
+    if (flags.given("egress"))
+        annotations.push_back("coffer.egress=" + join(flags.list("egress"), " "));
+    for (const char* kind : {"secret", "config"}) {
+        const auto& uses = flags.list(kind);
+        if (!uses.empty()) annotations.push_back(format("coffer.{}s={}", kind, join(uses, ";")));
     }
+    if (flags.given("rate")) annotations.push_back("coffer.rate=" + flags.text("rate"));
+    if (!annotations.empty()) host.set("Annotations", string_map(annotations));
     host.set("CapAdd", string_array_or_null(capabilities(flags.list("cap-add"))));
     host.set("CapDrop", string_array_or_null(capabilities(flags.list("cap-drop"))));
     host.set("CgroupnsMode", flags.text("cgroupns"));

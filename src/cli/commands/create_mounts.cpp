@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 #include "base/text.hpp"
 #include "cli/checks.hpp"
@@ -94,14 +93,10 @@ class MountReader {
             has_tmpfs_ = true;
             if (*size != 0) tmpfs_.set("SizeBytes", *size);
         } else if (key == "tmpfs-mode") {
-            std::uint32_t mode = 0;
-            const char* end = value.data() + value.size();
-            const auto [stop, error] = std::from_chars(value.data(), end, mode, 8);
-            if (value.empty() || stop != end || error != std::errc()) {
-                return fail(Code::InvalidArgument, "invalid value for {}: {}", key, value);
-            }
+            const auto mode = parse_octal(value);
+            if (!mode) return fail(Code::InvalidArgument, "invalid value for {}: {}", key, value);
             has_tmpfs_ = true;
-            if (mode != 0) tmpfs_.set("Mode", mode);
+            if (*mode != 0) tmpfs_.set("Mode", *mode);
         } else {
             return unexpected(key, field);
         }

@@ -139,12 +139,6 @@ std::string shell_word(const std::string& word) {
     return out + "'";
 }
 
-std::vector<std::string> words_of(const json::Value& list) {
-    std::vector<std::string> words;
-    for (const json::Value& word : array_of(list, "")) words.push_back(text_of(word, ""));
-    return words;
-}
-
 // "key=value" of a member.
 std::string pair_text(const json::Member& member) {
     return member.key + "=" + text_of(member.value, "");
@@ -199,7 +193,7 @@ std::string network_text(const std::string& name, const json::Value& settings) {
     const auto add = [&](std::string_view key, const std::string& value) {
         if (!value.empty()) fields.push_back(csv_field(format("{}={}", key, value)));
     };
-    for (const std::string& alias : words_of(array_of(settings, "Aliases"))) add("alias", alias);
+    for (const std::string& alias : words_of(settings, "Aliases")) add("alias", alias);
     add("ip", text_of(settings, "IPAMConfig.IPv4Address"));
     add("ip6", text_of(settings, "IPAMConfig.IPv6Address"));
     const std::string mac = text_of(settings, "MacAddress");
@@ -391,7 +385,7 @@ class Reader {
     void add_health() {
         const json::Value& own = at(container_, "Config.Healthcheck");
         const json::Value& theirs = at(image_, "Config.Healthcheck");
-        const std::vector<std::string> test = words_of(at(own, "Test"));
+        const std::vector<std::string> test = words_of(own, "Test");
         if (!test.empty() && test[0] == "NONE") return put("no-healthcheck", "true");
         if (test.size() > 1 && at(own, "Test") != at(theirs, "Test")) {
             const std::string flag = test[0] == "TCP"    ? "health-tcp"
@@ -414,10 +408,10 @@ class Reader {
     }
 
     void add_command() {
-        const std::vector<std::string> own = words_of(at(container_, "Config.Entrypoint"));
-        std::vector<std::string> command = words_of(at(container_, "Config.Cmd"));
-        if (own == words_of(at(image_, "Config.Entrypoint"))) {
-            if (command == words_of(at(image_, "Config.Cmd"))) command.clear();
+        const std::vector<std::string> own = words_of(container_, "Config.Entrypoint");
+        std::vector<std::string> command = words_of(container_, "Config.Cmd");
+        if (own == words_of(image_, "Config.Entrypoint")) {
+            if (command == words_of(image_, "Config.Cmd")) command.clear();
         } else if (own.empty()) {
             out_.flags.push_back({"entrypoint", ""});
         } else {

@@ -236,7 +236,8 @@ Result<CreateRequest> build_create_request(const Values& flags,
     }
     if (flags.given("stop-timeout")) body.set("StopTimeout", flags.number("stop-timeout"));
     body.set("HostConfig", TRY(host_config(flags)));
-    body.set("NetworkingConfig", json::Object{{"EndpointsConfig", TRY(endpoints_config(flags))}});
+    auto endpoints = TRY(endpoints_config(flags));
+    body.set("NetworkingConfig", json::Object{{"EndpointsConfig", std::move(endpoints)}});
     return out;
 }
 

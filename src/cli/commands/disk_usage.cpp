@@ -113,11 +113,6 @@ Result<void> print_totals(const json::Value& usage, std::string_view format) {
         format, Quiet::No, rows);
 }
 
-std::string age_of(const std::string& time) {
-    const auto parsed = parse_rfc3339(time);
-    return parsed ? human_duration(now() - *parsed) + " ago" : "";
-}
-
 Row build_cache_row(const json::Value& record, bool cut_down) {
     const std::size_t length = cut_down ? 12 : std::string::npos;
     const std::string id = text_of(record, "ID").substr(0, length);

@@ -3,6 +3,7 @@
 #include "cli/checks.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/commands/formats.hpp"
+#include "cli/commands/platforms.hpp"
 #include "cli/commands/pruning.hpp"
 #include "cli/output.hpp"
 #include "cli/units.hpp"
@@ -15,8 +16,18 @@ namespace {
 constexpr std::array kRemoveFlags = {
     toggle("force", 'f', "Force removal of the image"),
     toggle("no-prune", 0, "Do not delete untagged parents"),
+    list("platform", 0, nullptr,
+         "Remove only the given platform variant. Formatted as \"os[/arch[/variant]]\" (e.g., "
+         "\"linux/amd64\")"),
 };
-constexpr std::array kInspectFlags = {text("format", 'f', kInspectFormatHelp)};
+constexpr std::array kInspectFlags = {
+    text("format", 'f', kInspectFormatHelp),
+    text("platform", 0,
+         "Inspect a specific platform of the multi-platform image.\n"
+         "If the image or the server is not multi-platform capable, the command will error out if "
+         "the platform does not match.\n"
+         "'os[/arch[/variant]]': Explicit platform (eg. linux/amd64)"),
+};
 constexpr std::array kPruneFlags = {
     toggle("all", 'a', "Remove all unused images, not just dangling ones"),
     list("filter", 0, &check_filter, "Provide filter values (e.g. \"until=<timestamp>\")"),
@@ -37,6 +48,8 @@ Result<int> remove(Invocation& call) {
     Query query;
     if (force) query.emplace("force", "1");
     if (call.flags.is_set("no-prune")) query.emplace("noprune", "1");
+    for (const std::string& platform : call.flags.list("platform"))
+        query.emplace("platforms", TRY(platform_parameter(platform)));
     std::vector<std::string> errors;
     bool fatal = !force;
     for (const std::string& name : call.args) {
@@ -70,10 +83,12 @@ Result<int> tag(Invocation& call) {
 }
 
 Result<int> inspect(Invocation& call) {
-    return print_inspected(call.args, call.flags.text("format"),
-                           [&](const std::string& name) -> Result<std::string> {
-                               return call.api.text(ApiCall{.path = image_path(name, "/json")});
-                           });
+    Query query;
+    TRY(add_platform(query, call.flags));
+    return print_inspected(
+        call.args, call.flags.text("format"), [&](const std::string& name) -> Result<std::string> {
+            return call.api.text(ApiCall{.path = image_path(name, "/json"), .query = query});
+        });
 }
 
 Result<int> prune_unused(Invocation& call) {
@@ -146,9 +161,11 @@ constinit const Command kImagePrune{
     .flags = {kPruneFlags},
 };
 
-static constinit const std::array<const Command*, 11> kImageCommands = {
-    &kHistory, &kImport,     &kImageInspect, &kLoad, &kImageLs, &kPull,
-    &kPush,    &kImagePrune, &kImageRm,      &kSave, &kTag};
+static constinit const std::array<const Command*, 21> kImageCommands = {
+    &kImageDiff,      &kHistory,    &kImport,     &kImageInspect, &kLoad,       &kImageLs,
+    &kImageMount,     &kPull,       &kImagePin,   &kImagePins,    &kImagePrune, &kPush,
+    &kImageReferrers, &kImageRm,    &kSave,       &kImageSign,    &kTag,        &kImageTree,
+    &kImageUnmount,   &kImageUnpin, &kImageVerify};
 constinit const Command kImage{
     .name = "image",
     .arguments = {},

@@ -1,14 +1,18 @@
 // coffer images and history.
 #include <map>
+#include <set>
 
 #include "base/text.hpp"
 #include "base/time.hpp"
 #include "cli/checks.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/commands/formats.hpp"
+#include "cli/commands/platforms.hpp"
 #include "cli/commands/rows.hpp"
 #include "cli/output.hpp"
+#include "cli/table.hpp"
 #include "cli/units.hpp"
+#include "oci/image_spec.hpp"
 #include "oci/reference.hpp"
 
 namespace coffer::cli {
@@ -22,6 +26,7 @@ constexpr std::array kFlags = {
     text("format", 0, kListFormatHelp),
     toggle("no-trunc", 0, "Don't truncate output"),
     toggle("quiet", 'q', "Only show image IDs"),
+    toggle("tree", 0, "List multi-platform images as a tree (EXPERIMENTAL)"),
 };
 
 constexpr std::array kColumns = {
@@ -52,6 +57,9 @@ constexpr std::array kHistoryFlags = {
     with_default(toggle("human", 'H', "Print sizes and dates in human readable format"), "true",
                  "true"),
     toggle("no-trunc", 0, "Don't truncate output"),
+    text("platform", 0,
+         "Show history for the given platform. Formatted as \"os[/arch[/variant]]\" (e.g., "
+         "\"linux/amd64\")"),
     toggle("quiet", 'q', "Only show image IDs"),
 };
 constexpr std::array kHistoryColumns = {
@@ -136,7 +144,63 @@ Row row_of(const json::Value& item, const Listed& name, bool cut_down) {
         {"UniqueSize", size_or_none(size == -1 || shared == -1 ? -1 : size - shared)},
         {"VirtualSize", human_size(static_cast<double>(size), 4)},
     };
+    // Only where it is asked for: docker has no such field.
+    if (const auto used = parse_rfc3339(text_of(item, "LastUsedAt"))) {
+        row.fields.set("LastUsed", since(unix_seconds(*used)));
+        row.fields.set("LastUsedAt", local_time(unix_seconds(*used)));
+    }
     return row;
+}
+
+// Each image with what its index has, one platform a line.
+Result<int> image_tree(Invocation& call, Query query) {
+    query.emplace("manifests", "1");
+    const json::Value reply = TRY(call.api.get("/images/json", query));
+    const bool cut_down = !call.flags.is_set("no-trunc");
+    const auto size_of = [](std::int64_t bytes) {
+        return human_size(static_cast<double>(bytes), 3);
+    };
+    std::string out = "IMAGE\tID\tDISK USAGE\tCONTENT SIZE\tEXTRA\n";
+    const auto line = [&](const std::string& name, const std::string& id, std::int64_t total,
+                          std::int64_t content, std::string_view extra) {
+        out += format("{}\t{}\t{}\t{}\t{}\n", name, cut_down ? short_id(id) : id, size_of(total),
+                      size_of(content), extra);
+    };
+    for (const json::Value& image : array_of(reply, "")) {
+        std::vector<const json::Value*> shown;
+        std::set<std::string> attested;
+        std::int64_t total = 0;
+        std::int64_t content = 0;
+        bool used = false;
+        for (const json::Value& manifest : array_of(image, "Manifests")) {
+            total += int_of(manifest, "Size.Total");
+            content += int_of(manifest, "Size.Content");
+            if (text_of(manifest, "Kind") == "attestation")
+                attested.insert(text_of(manifest, "AttestationData.For"));
+            if (text_of(manifest, "Kind") != "image") continue;
+            shown.push_back(&manifest);
+            used = used || !array_of(manifest, "ImageData.Containers").empty();
+        }
+        std::vector<std::string> names = words_of(image, "RepoTags");
+        if (names.empty()) names.emplace_back("<untagged>");
+        for (const std::string& name : names)
+            line(name, text_of(image, "Id"), total, content, used ? "in use" : "");
+        for (const json::Value* manifest : shown) {
+            oci::Platform platform;
+            platform.os = text_of(*manifest, "ImageData.Platform.os");
+            platform.architecture = text_of(*manifest, "ImageData.Platform.architecture");
+            platform.variant = text_of(*manifest, "ImageData.Platform.variant");
+            std::vector<std::string> extra;
+            if (!bool_of(*manifest, "Available")) extra.emplace_back("not here");
+            if (!array_of(*manifest, "ImageData.Containers").empty()) extra.emplace_back("in use");
+            if (attested.contains(text_of(*manifest, "ID"))) extra.emplace_back("attested");
+            line((manifest == shown.back() ? "└─ " : "├─ ") + oci::to_string(platform),
+                 text_of(*manifest, "ID"), int_of(*manifest, "Size.Total"),
+                 int_of(*manifest, "Size.Content"), join(extra, ", "));
+        }
+    }
+    TRY(print(align_columns(out)));
+    return 0;
 }
 
 Result<int> images(Invocation& call) {
@@ -146,8 +210,16 @@ Result<int> images(Invocation& call) {
     Query query;
     if (flags.is_set("all")) query.emplace("all", "1");
     add_filters(query, filters);
-    const json::Value reply = TRY(call.api.get("/images/json", query));
+    if (flags.is_set("tree")) {
+        for (const char* other : {"quiet", "format", "digests"}) {
+            if (flags.given(other))
+                return fail(Code::InvalidArgument, "--{} is not yet supported with --tree", other);
+        }
+        return image_tree(call, std::move(query));
+    }
     std::string pattern = flags.text("format");
+    if (pattern.find(".LastUsed") != std::string::npos) query.emplace("last-used", "1");
+    const json::Value reply = TRY(call.api.get("/images/json", query));
     if (pattern == "raw") pattern = std::string(kRaw);
     const bool digests = flags.is_set("digests");
     const bool with_digest = digests || pattern.find("{{.Digest}}") != std::string::npos;
@@ -166,7 +238,9 @@ Result<int> history(Invocation& call) {
     const Values& flags = call.flags;
     const bool human = flags.is_set("human");
     const bool cut_down = !flags.is_set("no-trunc");
-    const json::Value reply = TRY(call.api.get(image_path(call.args[0], "/history")));
+    Query query;
+    TRY(add_platform(query, flags));
+    const json::Value reply = TRY(call.api.get(image_path(call.args[0], "/history"), query));
     std::vector<Row> rows;
     for (const json::Value& item : array_of(reply, "")) {
         const std::int64_t created = int_of(item, "Created");

@@ -1,5 +1,4 @@
 // coffer pull, push, load, save and import: images that travel.
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <memory>
@@ -7,11 +6,12 @@
 #include "base/text.hpp"
 #include "cli/commands/archives.hpp"
 #include "cli/commands/commands.hpp"
+#include "cli/commands/platforms.hpp"
 #include "cli/commands/pulling.hpp"
+#include "cli/commands/signing.hpp"
 #include "cli/output.hpp"
 #include "cli/terminal.hpp"
 #include "cli/user_config.hpp"
-#include "sys/file.hpp"
 
 namespace coffer::cli {
 
@@ -22,6 +22,7 @@ constexpr std::string_view kPlatformHelp = "Set platform if server is multi-plat
 constexpr std::array kPullFlags = {
     toggle("all-tags", 'a', "Download all tagged images in the repository"),
     with_default(toggle("disable-content-trust", 0, "Skip image verification"), "true", "true"),
+    toggle("move-pin", 0, "Take what a pinned tag stands for now, and pin it to that"),
     text("platform", 0, kPlatformHelp),
     toggle("quiet", 'q', "Suppress verbose output"),
 };
@@ -31,38 +32,26 @@ constexpr std::array kPushFlags = {
     text("platform", 0,
          "Push a platform-specific manifest as a single-platform image to the registry"),
     toggle("quiet", 'q', "Suppress verbose output"),
+    text("sign-key", 0, "Sign what is pushed with the private key in this file, which stays here"),
 };
 constexpr std::array kLoadFlags = {
     text("input", 'i', "Read from tar archive file, instead of STDIN"),
+    text("platform", 0,
+         "Load only the given platform variant. Formatted as \"os[/arch[/variant]]\" (e.g., "
+         "\"linux/amd64\")"),
     toggle("quiet", 'q', "Suppress the load output"),
 };
 constexpr std::array kSaveFlags = {
     text("output", 'o', "Write to a file, instead of STDOUT"),
+    text("platform", 0,
+         "Save only the given platform variant. Formatted as \"os[/arch[/variant]]\" (e.g., "
+         "\"linux/amd64\")"),
 };
 constexpr std::array kImportFlags = {
     list("change", 'c', nullptr, "Apply Dockerfile instruction to the created image"),
     text("message", 'm', "Set commit message for imported image"),
     text("platform", 0, kPlatformHelp),
 };
-
-// A file or standard input as the body of a request.
-std::function<Result<std::size_t>(char*, std::size_t)> body_from(std::shared_ptr<sys::Fd> file) {
-    return [file = std::move(file)](char* to, std::size_t size) {
-        return read_some(file->get(), to, size);
-    };
-}
-
-Result<std::shared_ptr<sys::Fd>> open_input(const std::string& path) {
-    if (path.empty() || path == "-") {
-        return std::make_shared<sys::Fd>(TRY(sys::open_file("/dev/stdin", O_RDONLY)));
-    }
-    Result<sys::Fd> file = sys::open_file(path, O_RDONLY);
-    if (!file) {
-        return fail(file.error().code, "open {}: {}", path,
-                    to_lower(errno_text(file.error().sys_errno)));
-    }
-    return std::make_shared<sys::Fd>(*std::move(file));
-}
 
 Result<int> pull(Invocation& call) {
     const Values& flags = call.flags;
@@ -77,7 +66,8 @@ Result<int> pull(Invocation& call) {
         if (!quiet) TRY(print_line("Using default tag: latest"));
     }
     TRY(pull_image(call.api, call.config, reference, flags.text("platform"), STDOUT_FILENO,
-                   quiet ? Show::Nothing : Show::Progress));
+                   quiet ? Show::Nothing : Show::Progress,
+                   flags.is_set("move-pin") ? Pin::Moves : Pin::Stays));
     TRY(print_line(reference.to_string()));
     return 0;
 }
@@ -93,14 +83,25 @@ Result<int> push(Invocation& call) {
         reference.tag = "latest";
         if (!quiet) TRY(print_line("Using default tag: latest"));
     }
+    std::optional<trust::SigningKey> key;
+    if (const std::string path = flags.text("sign-key"); !path.empty())
+        key = TRY(load_signing_key(path));
     ApiCall request{.method = http::Method::Post,
                     .path = "/images/" + reference.name() + "/push",
                     .query = {{"tag", reference.tag}}};
-    if (const std::string platform = flags.text("platform"); !platform.empty())
-        request.query.emplace("platform", platform);
+    TRY(add_platform(request.query, flags));
     request.headers.add("X-Registry-Auth", TRY(call.config.registry_auth(reference.domain)));
     http::Response response = TRY(call.api.open(request));
-    TRY(show_progress(response, STDOUT_FILENO, quiet ? Show::Nothing : Show::Progress));
+    std::vector<std::pair<std::string, std::string>> pushed;  // tags and their digests
+    TRY(show_progress(response, STDOUT_FILENO, quiet ? Show::Nothing : Show::Progress,
+                      [&](const json::Value& aux) {
+                          if (aux.find("Digest") != nullptr)
+                              pushed.emplace_back(text_of(aux, "Tag"), text_of(aux, "Digest"));
+                      }));
+    for (const auto& [tag, digest] : pushed) {
+        reference.tag = tag;
+        if (key) TRY(sign_image(call, *key, reference, digest));
+    }
     if (quiet) TRY(print_line(reference.to_string()));
     return 0;
 }
@@ -114,6 +115,7 @@ Result<int> load(Invocation& call) {
     ApiCall request{.method = http::Method::Post,
                     .path = "/images/load",
                     .query = {{"quiet", quiet ? "1" : "0"}}};
+    TRY(add_platform(request.query, call.flags));
     request.headers.set("Content-Type", "application/x-tar");
     request.source = body_from(TRY(open_input(input)));
     http::Response response = TRY(call.api.open(request));
@@ -126,12 +128,13 @@ Result<int> save(Invocation& call) {
     TRY(refuse_terminal(output));
     Query query;
     for (const std::string& name : call.args) query.emplace("names", name);
+    TRY(add_platform(query, call.flags));
     http::Response response = TRY(call.api.open(ApiCall{.path = "/images/get", .query = query}));
-    sys::Fd file;
-    if (!output.empty()) {
-        file = TRY(sys::open_file(output, O_WRONLY | O_CREAT | O_TRUNC, 0600));
-    }
-    TRY(receive(response, file ? file.get() : STDOUT_FILENO));
+    ByteCounter counter(STDERR_FILENO, "Saving");
+    const auto write = [&](int fd) {
+        return receive(response, fd, [&](std::size_t bytes) { counter.add(bytes); });
+    };
+    TRY(write_whole(output, write));
     return 0;
 }
 

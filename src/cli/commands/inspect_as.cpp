@@ -242,9 +242,10 @@ class ComposeWriter {
         std::replace(key.begin(), key.end(), '-', '_');
         const auto sides = cut(option.value, ":");
         if (!sides) return {};
+        auto value = TRY(json::parse(sides->second));
         append(part("blkio_config"), key,
                json::Object{{"path", sides->first},
-                            {is_weight ? "weight" : "rate", TRY(json::parse(sides->second))}});
+                            {is_weight ? "weight" : "rate", std::move(value)}});
         return {};
     }
 

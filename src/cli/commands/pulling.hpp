@@ -8,8 +8,10 @@ namespace coffer::cli {
 
 class UserConfig;
 
-// POST /images/create with the login for its registry, the progress shown on `fd`.
+// POST /images/create with the login for its registry, the progress shown on `fd`. A pinned tag
+// stays with its digest unless the pin is to move.
+enum class Pin { Stays, Moves };
 Result<void> pull_image(Api& api, const UserConfig& config, const oci::Reference& reference,
-                        const std::string& platform, int fd, Show show);
+                        const std::string& platform, int fd, Show show, Pin pin = Pin::Stays);
 
 }  // namespace coffer::cli

@@ -1,5 +1,5 @@
 #pragma once
-// Columns and rows that a list shares with `system df -v`. Pure functions.
+// Columns and rows that lists share. Pure functions.
 
 #include <span>
 
@@ -16,5 +16,8 @@ extern const std::span<const Column> kVolumeColumns;
 Row image_row(const json::Value& image, bool cut_down);
 Row container_row(const json::Value& container, bool cut_down);
 Row volume_row(const json::Value& volume);
+
+// "C", "A" or "D" of a change in a file system.
+std::string change_kind(const json::Value& change);
 
 }  // namespace coffer::cli

@@ -74,26 +74,8 @@ Result<int> complete(Invocation& call) {
     return 0;
 }
 
-struct Topic {
-    const Command* command;
-    std::string path;
-};
-
-Result<Topic> find_topic(const std::vector<std::string>& words) {
-    Topic topic{&kRoot, std::string(kRoot.name)};
-    for (const std::string& word : words) {
-        const Command* child = find_child(*topic.command, word);
-        if (child == nullptr) {
-            return fail(Code::NotFound, "unknown help topic: {}", join(words, " "));
-        }
-        topic.command = child;
-        topic.path += " " + std::string(child->name);
-    }
-    return topic;
-}
-
 Result<int> man(Invocation& call) {
-    const Topic topic = TRY(find_topic(call.args));
+    const command::Topic topic = TRY(command::find_topic(kRoot, call.args));
     if (const std::string folder = call.flags.text("output"); !folder.empty()) {
         TRY(sys::make_dirs(folder));
         for (const auto& page : command::manual_pages(*topic.command, topic.path)) {
@@ -106,7 +88,7 @@ Result<int> man(Invocation& call) {
 }
 
 Result<int> help(Invocation& call) {
-    const Topic topic = TRY(find_topic(call.args));
+    const command::Topic topic = TRY(command::find_topic(kRoot, call.args));
     const unsigned columns = window_size(0).columns;
     TRY(print(command::help_text(*topic.command, topic.path, columns != 0 ? columns : 80)));
     return 0;

@@ -2,6 +2,8 @@
 #include <sys/utsname.h>
 
 #include <algorithm>
+#include <array>
+#include <ctime>
 
 #include "base/text.hpp"
 #include "base/time.hpp"
@@ -31,6 +33,26 @@ constexpr std::array kInspectFlags = {
     text("type", 0, "Only inspect objects of the given type"),
 };
 
+// "Thu Nov 26 21:15:59 2026", in UTC.
+std::string to_ansic(Time time) {
+    const std::time_t seconds = unix_seconds(time);
+    std::tm parts{};
+    ::gmtime_r(&seconds, &parts);
+    std::array<char, 32> text{};
+    return {text.data(), std::strftime(text.data(), text.size(), "%a %b %e %H:%M:%S %Y", &parts)};
+}
+
+// As docker's client shows them, in templates too.
+void rewrite_build_times(json::Value& server) {
+    json::Value* components = server.find("Components");
+    json::Array* array = components == nullptr ? nullptr : components->if_array();
+    if (array == nullptr) return;
+    for (json::Value& component : *array) {
+        const auto time = parse_rfc3339(text_of(component, "Details.BuildTime"));
+        if (time) component.find("Details")->set("BuildTime", to_ansic(*time));
+    }
+}
+
 std::string_view machine() {
 #if defined(__x86_64__)
     return "amd64";
@@ -44,7 +66,8 @@ std::string_view machine() {
 Result<int> version(Invocation& call) {
     json::Value client(json::Object{
         {"Version", COFFER_VERSION}, {"Os", "linux"}, {"Arch", machine()}, {"Context", "default"}});
-    const Result<json::Value> server = call.api.get("/version");
+    Result<json::Value> server = call.api.get("/version");
+    if (server) rewrite_build_times(*server);
     std::string pattern = call.flags.text("format");
     if (!pattern.empty()) {
         if (pattern == "json") pattern = "{{json .}}";
@@ -364,7 +387,7 @@ constinit const Command kVersion{
     .summary = "Show the Coffer version information",
     .run = &version,
     .flags = {kFormatFlags},
-    .common = 10,
+    .common = 11,
 };
 constinit const Command kInfo{
     .name = "info",
@@ -373,7 +396,7 @@ constinit const Command kInfo{
     .run = &info,
     .flags = {kFormatFlags},
     .spellings = "system info, info",
-    .common = 11,
+    .common = 12,
 };
 constinit const Command kEvents{
     .name = "events",
@@ -394,8 +417,8 @@ constinit const Command kInspect{
     .completes = Completes::Containers,
 };
 
-static constinit const std::array<const Command*, 5> kSystemCommands = {
-    &kSystemCheck, &kSystemDf, &kEvents, &kInfo, &kSystemPrune};
+static constinit const std::array<const Command*, 6> kSystemCommands = {
+    &kSystemCheck, &kSystemDf, &kEvents, &kSystemGc, &kInfo, &kSystemPrune};
 constinit const Command kSystem{
     .name = "system",
     .arguments = {},

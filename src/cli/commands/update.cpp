@@ -29,6 +29,10 @@ constexpr std::array kFlags = {
     counted(value("bytes", "memory-reservation", 0, &check_bytes, "Memory soft limit")),
     counted(value("bytes", "memory-swap", 0, &check_swap,
                   "Swap limit equal to memory plus swap: -1 to enable unlimited swap")),
+    list("mount-add", 0, &check_mount,
+         "Mount a bind, volume, tmpfs or image, also in a running container; not beside other "
+         "options"),
+    list("mount-rm", 0, nullptr, "Take a mount away: the path in the container"),
     counted(value("int", "pids-limit", 0, &check_int,
                   "Tune container pids limit (set -1 for unlimited)")),
     list("publish-add", 0, nullptr,
@@ -74,40 +78,41 @@ Result<json::Value> body_of(const Values& flags) {
         body.set("RestartPolicy", TRY(restart_policy(flags.text("restart"))));
         others = true;
     }
-    const auto log_options = flags.list("log-opt");
+    const bool log = flags.given("log-opt");
     const bool ports = flags.given("publish-add") || flags.given("publish-rm");
-    if (!log_options.empty() && (others || ports))
-        return fail(Code::InvalidArgument, "--log-opt goes without other options");
-    if (ports && others)
+    const bool mounts = flags.given("mount-add") || flags.given("mount-rm");
+    const int kinds = int{others} + int{log} + int{ports} + int{mounts};
+    if (kinds == 0)
         return fail(Code::InvalidArgument,
-                    "--publish-add and --publish-rm go without other options");
+                    "you must provide one or more flags when using this command");
+    if (kinds > 1)
+        return fail(Code::InvalidArgument, "{} without other options",
+                    log     ? "--log-opt goes"
+                    : ports ? "--publish-add and --publish-rm go"
+                            : "--mount-add and --mount-rm go");
+    if (log) body.set("LogConfig", json::Object{{"Config", string_map(flags.list("log-opt"))}});
     if (flags.given("publish-add"))
         body.set("PublishAdd", TRY(port_bindings(flags.list("publish-add"))));
     if (flags.given("publish-rm"))
         body.set("PublishRemove", TRY(port_bindings(flags.list("publish-rm"))));
-    if (log_options.empty() && !others && !ports)
-        return fail(Code::InvalidArgument,
-                    "you must provide one or more flags when using this command");
-    if (!log_options.empty())
-        body.set("LogConfig", json::Object{{"Config", string_map(log_options)}});
+    if (flags.given("mount-add")) {
+        json::Array added;
+        for (const std::string& text : flags.list("mount-add"))
+            added.push_back(TRY(parse_mount(text)));
+        body.set("MountAdd", std::move(added));
+    }
+    if (flags.given("mount-rm")) body.set("MountRemove", string_array(flags.list("mount-rm")));
     return body;
 }
 
 Result<int> update(Invocation& call) {
     const json::Value body = TRY(body_of(call.flags));
-    int status = 0;
-    for (const std::string& name : call.args) {
-        const Result<json::Value> reply = call.api.post(container_path(name, "/update"), {}, body);
-        if (!reply) {
-            warn_line(reply.error().message);
-            status = 1;
-            continue;
-        }
-        for (const json::Value& warning : array_of(*reply, "Warnings"))
+    return one_by_one(call.args, [&](const std::string& name) -> Result<void> {
+        const json::Value reply = TRY(call.api.post(container_path(name, "/update"), {}, body));
+        for (const json::Value& warning : array_of(reply, "Warnings"))
             warn_line(template_text(warning));
-        TRY(print_line(name));
-    }
-    return status;
+        return {};
+    });
 }
 
 }  // namespace

@@ -119,17 +119,10 @@ Result<int> inspect(Invocation& call) {
 Result<int> rm(Invocation& call) {
     Query query;
     if (call.flags.is_set("force")) query.emplace("force", "1");
-    int status = 0;
-    for (const std::string& name : call.args) {
-        const Result<json::Value> removed = call.api.remove(volume_path(name), query);
-        if (removed) {
-            TRY(print_line(name));
-        } else {
-            warn_line(removed.error().message);
-            status = 1;
-        }
-    }
-    return status;
+    return one_by_one(call.args, [&](const std::string& name) -> Result<void> {
+        TRY(call.api.remove(volume_path(name), query));
+        return {};
+    });
 }
 
 Result<int> prune_unused(Invocation& call) {
@@ -189,8 +182,17 @@ constexpr Command kRmCommand{
     .completes = Completes::Volumes,
     .other_names = "remove",
 };
-constexpr std::array<const Command*, 5> kChildren = {&kCreateCommand, &kInspectCommand, &kLsCommand,
-                                                     &kPruneCommand, &kRmCommand};
+constexpr std::array<const Command*, 11> kChildren = {&commands::kVolumeClone,
+                                                      &kCreateCommand,
+                                                      &commands::kVolumeDu,
+                                                      &commands::kVolumeExport,
+                                                      &commands::kVolumeImport,
+                                                      &kInspectCommand,
+                                                      &kLsCommand,
+                                                      &kPruneCommand,
+                                                      &commands::kVolumeRename,
+                                                      &kRmCommand,
+                                                      &commands::kVolumeSnapshot};
 
 }  // namespace
 

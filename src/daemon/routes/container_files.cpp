@@ -3,6 +3,7 @@
 #include "daemon/reply.hpp"
 #include "daemon/routes/context.hpp"
 #include "daemon/routes/routes.hpp"
+#include "daemon/routes/tar_reply.hpp"
 #include "engine/files.hpp"
 
 namespace coffer::daemon {
@@ -37,19 +38,6 @@ void set_stat(http::Reply& reply, const api::PathStat& stat) {
     reply.headers.set("X-Docker-Container-Path-Stat", to_base64(json::encode(stat)));
 }
 
-http::Reply tar_reply(std::string type, std::shared_ptr<engine::FileArchive> tar) {
-    return http::Reply::stream(
-        200, std::move(type), [tar = std::move(tar)](http::StreamWriter& out) -> Result<void> {
-            constexpr std::size_t kPiece = std::size_t{1} << 18U;
-            std::string piece(kPiece, '\0');
-            for (;;) {
-                const std::size_t n = TRY(tar->read(piece.data(), piece.size()));
-                if (n == 0) return {};
-                TRY(out.write(std::string_view(piece).substr(0, n)));
-            }
-        });
-}
-
 Result<http::Reply> archive_info(Context& context, const Request& request) {
     const std::string path = TRY(path_of(request));
     http::Reply reply = http::Reply::empty(200);
@@ -78,7 +66,8 @@ Result<http::Reply> extract(Context& context, const Request& request) {
 }
 
 Result<http::Reply> changes(Context& context, const Request& request) {
-    return json_reply(TRY(context.files.changes(request.name(), request.hangup())));
+    return list_reply_of<api::ChangeItem>(
+        TRY(context.files.changes(request.name(), request.hangup())));
 }
 
 Result<http::Reply> export_root(Context& context, const Request& request) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "daemon/reply.hpp"
+#include "daemon/routes/caller.hpp"
 #include "daemon/routes/context.hpp"
 #include "daemon/routes/routes.hpp"
 
@@ -15,6 +16,8 @@ using http::Method;
 Result<http::Reply> list(Context&, const Request&);
 Result<http::Reply> create(Context&, const Request&);
 Result<http::Reply> recreate(Context&, const Request&);
+Result<http::Reply> egress(Context&, const Request&);
+Result<http::Reply> set_egress(Context&, const Request&);
 Result<http::Reply> inspect(Context&, const Request&);
 Result<http::Reply> start(Context&, const Request&);
 Result<http::Reply> stop(Context&, const Request&);
@@ -46,6 +49,8 @@ constexpr Route kRoutes[] = {
     {Method::Post, "/containers/{id}/resize", &resize},
     {Method::Delete, "/containers/{id}", &remove},
     {Method::Post, "/coffer/containers/{id}/recreate", &recreate},
+    {Method::Get, "/coffer/containers/{id}/egress", &egress},
+    {Method::Post, "/coffer/containers/{id}/egress", &set_egress},
 };
 
 // `signal` and `t` of stop and restart; the signal was ignored before 1.42.
@@ -60,34 +65,68 @@ Result<engine::StopOptions> stop_options(const Request& request) {
     return options;
 }
 
-// A verified certificate is an administrator's. On plain tcp anybody of the machine may have
-// connected: nobody's rights, no part of the host.
-engine::Caller caller_of(const Request& request) {
-    constexpr std::uint32_t kNobody = 65534;
-    const http::Peer& peer = request.http().peer;
-    if (peer.local) return {peer.uid, peer.gid, format("uid {}", peer.uid)};
-    if (!peer.certificate.empty()) return {0, 0, "certificate " + peer.certificate};
-    return {kNobody, kNobody, "address " + peer.address};
-}
-
 Result<http::Reply> list(Context& context, const Request& request) {
     engine::ListOptions options;
     options.all = request.flag("all");
-    options.size = request.flag("size");
+    if (request.flag("size")) options.size = engine::SizeOf::Writable;
     const std::int64_t limit = TRY(request.number("limit", 0));
     options.limit = static_cast<int>(std::clamp<std::int64_t>(limit, 0, 1 << 30));
     options.filters = TRY(request.filters());
     return json_reply(TRY(context.containers.list(options)));
 }
 
+// Of a mount: what the version of the request does not know is ignored, as dockerd does, or an
+// error where somebody would count on it.
+Result<void> fit_to_version(const Request& request, api::Mount& mount) {
+    const auto needs = [](std::string_view what, std::string_view version) {
+        return fail(Code::InvalidArgument, "{} needs API v{} or newer", what, version);
+    };
+    if (auto& bind = mount.bind_options) {
+        if (request.before(1, 40)) bind->non_recursive = false;
+        if (request.before(1, 42)) bind->create_mountpoint = false;
+        if (request.before(1, 44) && bind->read_only_force_recursive) {
+            return needs("BindOptions.ReadOnlyForceRecursive", "1.44");
+        }
+    }
+    if (request.before(1, 42)) {  // not checked before
+        if (mount.type != "volume") mount.volume_options.reset();
+        if (mount.type != "tmpfs") mount.tmpfs_options.reset();
+    }
+    if (request.before(1, 45) && mount.volume_options && !mount.volume_options->subpath.empty()) {
+        return needs("VolumeOptions.Subpath", "1.45");
+    }
+    if (request.before(1, 48) && mount.type == "image") return needs("mount type image", "1.48");
+    return {};
+}
+
+// The same of all that a container is made of.
+Result<api::ContainerCreateRequest> create_request(const Request& request) {
+    auto body = TRY(request.body<api::ContainerCreateRequest>());
+    body.platform = request.text("platform");
+    api::HostConfig& host = body.host_config;
+    for (api::Mount& mount : host.mounts) TRY(fit_to_version(request, mount));
+    if (request.before(1, 25)) host.auto_remove = false;  // the client does it
+    if (request.before(1, 42)) host.console_size = {0, 0};
+    if (request.before(1, 43)) host.annotations.clear();
+    if (request.before(1, 44) && body.config.healthcheck) {
+        body.config.healthcheck->start_interval = 0;
+    }
+    if (request.before(1, 48)) {
+        for (auto& [network, settings] : body.networking_config.endpoints_config) {
+            settings.gw_priority = 0;
+        }
+    }
+    return body;
+}
+
 Result<http::Reply> create(Context& context, const Request& request) {
-    const auto body = TRY(request.body<api::ContainerCreateRequest>());
+    const auto body = TRY(create_request(request));
     return json_reply(
         TRY(context.containers.create(request.text("name"), body, caller_of(request))), 201);
 }
 
 Result<http::Reply> recreate(Context& context, const Request& request) {
-    const auto body = TRY(request.body<api::ContainerCreateRequest>());
+    const auto body = TRY(create_request(request));
     const auto seconds = std::clamp<std::int64_t>(TRY(request.number("t", 0)), 0, 1 << 20);
     return json_reply(TRY(context.containers.recreate(
                           request.name(), body, static_cast<int>(seconds), caller_of(request))),
@@ -156,15 +195,20 @@ Result<http::Reply> update(Context& context, const Request& request) {
     const auto body = TRY(request.body<api::ContainerUpdateRequest>());
     const bool changes_log = !body.log_config.config.empty();
     const bool changes_ports = !body.publish_add.empty() || !body.publish_remove.empty();
-    if (changes_log && changes_ports) {
-        return fail(Code::InvalidArgument, "limits of the log and ports are changed by themselves");
+    const bool changes_mounts = !body.mount_add.empty() || !body.mount_remove.empty();
+    const int kinds = int{changes_log} + int{changes_ports} + int{changes_mounts};
+    if (kinds > 1) {
+        return fail(Code::InvalidArgument,
+                    "limits of the log, ports and mounts are changed by themselves");
     }
-    if (!changes_log && !changes_ports) {
-        return json_reply(TRY(context.containers.update(request.name(), body)));
-    }
+    if (kinds == 0) return json_reply(TRY(context.containers.update(request.name(), body)));
     if (changes_log) TRY(context.containers.set_log_limits(request.name(), body.log_config.config));
     if (changes_ports) {
         TRY(context.containers.set_ports(request.name(), body.publish_add, body.publish_remove));
+    }
+    if (changes_mounts) {
+        TRY(context.containers.set_mounts(request.name(), body.mount_add, body.mount_remove,
+                                          caller_of(request)));
     }
     return json_reply(api::ContainerUpdateResponse());
 }
@@ -186,6 +230,16 @@ Result<http::Reply> remove(Context& context, const Request& request) {
 Result<http::Reply> prune(Context& context, const Request& request) {
     const engine::Filters filters = TRY(request.filters());
     return json_reply(TRY(context.containers.prune(filters)));
+}
+
+Result<http::Reply> egress(Context& context, const Request& request) {
+    return json_reply(TRY(context.containers.egress(request.name())));
+}
+
+Result<http::Reply> set_egress(Context& context, const Request& request) {
+    const auto body = TRY(request.body<api::EgressPolicy>());
+    TRY(context.containers.set_egress(request.name(), body.policy));
+    return http::Reply::empty(204);
 }
 
 }  // namespace

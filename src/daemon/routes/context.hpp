@@ -3,11 +3,14 @@
 // thread and outlive the server.
 
 namespace coffer::engine {
+class Artifacts;
+class Collector;
 class Containers;
 class Events;
 class Execs;
 class Files;
 class Images;
+class Secrets;
 class Stats;
 class System;
 }  // namespace coffer::engine
@@ -21,15 +24,18 @@ class Volumes;
 namespace coffer::daemon {
 
 struct Context {
+    engine::Artifacts& artifacts;
     engine::Containers& containers;
     engine::Execs& execs;
     engine::Files& files;
     engine::Images& images;
     engine::Events& events;
     engine::System& system;
+    engine::Collector& collector;
     engine::Stats& stats;
     network::Networks& networks;
     volume::Volumes& volumes;
+    engine::Secrets& secrets;
 };
 
 }  // namespace coffer::daemon

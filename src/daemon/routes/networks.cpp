@@ -19,6 +19,8 @@ Result<http::Reply> remove(Context&, const Request&);
 Result<http::Reply> connect(Context&, const Request&);
 Result<http::Reply> disconnect(Context&, const Request&);
 Result<http::Reply> prune(Context&, const Request&);
+Result<http::Reply> egress(Context&, const Request&);
+Result<http::Reply> set_egress(Context&, const Request&);
 
 constexpr Route kRoutes[] = {
     {Method::Get, "/networks", &list},
@@ -28,6 +30,8 @@ constexpr Route kRoutes[] = {
     {Method::Post, "/networks/{id}/disconnect", &disconnect},
     {Method::Post, "/networks/prune", &prune, Since{1, 25}},
     {Method::Delete, "/networks/{id}", &remove},
+    {Method::Get, "/coffer/networks/{id}/egress", &egress},
+    {Method::Post, "/coffer/networks/{id}/egress", &set_egress},
 };
 
 Result<http::Reply> list(Context& context, const Request& request) {
@@ -66,6 +70,16 @@ Result<http::Reply> prune(Context& context, const Request& request) {
     const engine::Filters filters = TRY(request.filters());
     return json_reply(api::NetworksPruneReport{
         TRY(engine::prune_networks(context.networks, context.events, filters))});
+}
+
+Result<http::Reply> egress(Context& context, const Request& request) {
+    return json_reply(TRY(engine::network_egress(context.networks, request.name())));
+}
+
+Result<http::Reply> set_egress(Context& context, const Request& request) {
+    const auto body = TRY(request.body<api::EgressPolicy>());
+    TRY(context.networks.set_egress(request.name(), body.policy));
+    return http::Reply::empty(204);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "daemon/reply.hpp"
 #include "daemon/routes/context.hpp"
 #include "daemon/routes/routes.hpp"
+#include "engine/collector.hpp"
 #include "engine/events.hpp"
 #include "engine/images.hpp"
 
@@ -18,19 +19,21 @@ Result<http::Reply> ping(Context&, const Request&);
 Result<http::Reply> version(Context&, const Request&);
 Result<http::Reply> info(Context&, const Request&);
 Result<http::Reply> events(Context&, const Request&);
-Result<http::Reply> check(Context& context, const Request& request) {
-    return json_reply(TRY(context.system.check(request.flag("deep"), request.flag("repair"))));
-}
-
 Result<http::Reply> disk_usage(Context&, const Request&);
 Result<http::Reply> check_login(Context&, const Request&);
 Result<http::Reply> check(Context&, const Request&);
+Result<http::Reply> collect(Context&, const Request&);
 
 constexpr Route kRoutes[] = {
-    {Method::Get, "/_ping", &ping},        {Method::Head, "/_ping", &ping},
-    {Method::Get, "/version", &version},   {Method::Get, "/info", &info},
-    {Method::Get, "/events", &events},     {Method::Get, "/system/df", &disk_usage},
-    {Method::Post, "/auth", &check_login}, {Method::Post, "/coffer/system/check", &check},
+    {Method::Get, "/_ping", &ping},
+    {Method::Head, "/_ping", &ping},
+    {Method::Get, "/version", &version},
+    {Method::Get, "/info", &info},
+    {Method::Get, "/events", &events},
+    {Method::Get, "/system/df", &disk_usage},
+    {Method::Post, "/auth", &check_login},
+    {Method::Post, "/coffer/system/check", &check},
+    {Method::Post, "/coffer/system/gc", &collect},
 };
 
 Result<http::Reply> ping(Context&, const Request& request) {
@@ -58,6 +61,19 @@ Result<http::Reply> info(Context& context, const Request& request) {
 Result<http::Reply> check_login(Context& context, const Request& request) {
     const auto login = TRY(request.body<api::LoginRequest>());
     return json_reply(TRY(context.images.log_in(login, request.hangup())));
+}
+
+Result<http::Reply> check(Context& context, const Request& request) {
+    return json_reply(TRY(context.system.check(request.flag("deep"), request.flag("repair"))));
+}
+
+Result<http::Reply> collect(Context& context, const Request& request) {
+    using Run = engine::Collector::Run;
+    std::optional<engine::Watermark> target;
+    if (const std::string to = request.text("to"); !to.empty())
+        target = TRY(engine::parse_watermark(to));
+    return json_reply(
+        TRY(context.collector.collect(target, request.flag("dry-run") ? Run::Dry : Run::Real)));
 }
 
 Result<http::Reply> disk_usage(Context& context, const Request& request) {

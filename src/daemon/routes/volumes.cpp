@@ -1,6 +1,7 @@
 #include "volume/volumes.hpp"
 
 #include "daemon/reply.hpp"
+#include "daemon/routes/caller.hpp"
 #include "daemon/routes/context.hpp"
 #include "daemon/routes/routes.hpp"
 #include "engine/volume_view.hpp"
@@ -40,14 +41,8 @@ Result<http::Reply> inspect(Context& context, const Request& request) {
 
 Result<http::Reply> create(Context& context, const Request& request) {
     const auto body = TRY(request.body<api::VolumeCreateRequest>());
-    if (!body.driver.empty() && body.driver != "local") {
-        return fail(Code::NotFound, "create {}: volume driver '{}' not found", body.name,
-                    body.driver);
-    }
-    if (!body.driver_opts.empty()) {
-        return fail(Code::NotImplemented, "options of volumes are not supported");
-    }
-    return json_reply(TRY(engine::create_volume(context.volumes, context.events, body)), 201);
+    return json_reply(
+        TRY(engine::create_volume(context.volumes, context.events, body, caller_of(request))), 201);
 }
 
 Result<http::Reply> remove(Context& context, const Request& request) {

@@ -2,7 +2,7 @@
 """docker cp of 1 GB into a running container and out of it, and commit of it: cofferd beside
 dockerd, in turn, in one run.
 
-    sudo bench/copy.py [--build build/release] [--size 1000] [--rounds 3]
+    sudo bench/cp.py [--build build/release] [--size 1000] [--rounds 3]
 
 Medians in MB/s. dockerd runs in network and mount namespaces of its own with private roots; the
 docker CLI is the client of both engines, coffer of its own besides. Needs docker.io and
