@@ -1,3 +1,25 @@
+# Builds with sanitizers parse once what nearly every file includes, which takes a quarter off their
+# time. The others do without, so that a file that lacks an include does not build.
+if(COFFER_SANITIZE)
+  set(headers <algorithm> <array> <chrono> <functional> <map> <memory> <mutex> <optional> <set> <span>
+    <string> <thread> <variant> <vector>)
+  file(WRITE ${CMAKE_BINARY_DIR}/std.cpp "")
+  foreach(target coffer_std coffer_std_tests)
+    add_library(${target} OBJECT ${CMAKE_BINARY_DIR}/std.cpp)
+    target_link_libraries(${target} PRIVATE coffer_options)
+  endforeach()
+  target_compile_options(coffer_std PRIVATE -fPIC)
+  target_precompile_headers(coffer_std PRIVATE ${headers})
+  target_compile_options(coffer_std_tests PRIVATE -fPIE)
+  target_precompile_headers(coffer_std_tests PRIVATE ${headers} <gmock/gmock.h> <gtest/gtest.h>)
+endif()
+
+function(coffer_precompile target from)
+  if(COFFER_SANITIZE)
+    target_precompile_headers(${target} REUSE_FROM ${from})
+  endif()
+endfunction()
+
 # One folder under src/ is one static library and, where it has *_test.cpp, one test binary.
 #   coffer_library(NAME [DEPS folders...] [EXT system libraries...] [TEST_EXT ...])
 # Files named main.cpp or *_main.cpp belong to programs and are left out.
@@ -11,6 +33,7 @@ function(coffer_library name)
   list(TRANSFORM ARG_DEPS PREPEND coffer_)
   if(sources)
     add_library(coffer_${name} STATIC ${sources})
+    coffer_precompile(coffer_${name} coffer_std)
     set(scope PUBLIC)
   else()
     add_library(coffer_${name} INTERFACE)
@@ -20,6 +43,7 @@ function(coffer_library name)
   if(tests AND COFFER_TESTS)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE coffer_${name} ${ARG_TEST_EXT} gmock gtest gtest_main)
+    coffer_precompile(${name}_test coffer_std_tests)
     set_target_properties(${name}_test PROPERTIES
       RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
     add_test(NAME unit.${name} COMMAND ${name}_test)

@@ -91,7 +91,7 @@ std::optional<Address> parse_ipv6(std::string_view text) {
 
 std::string to_string(Address address) {
     const std::uint32_t v = address.v4();
-    const std::string dotted = format("{}.{}.{}.{}", v >> 24, v >> 16 & 255, v >> 8 & 255, v & 255);
+    std::string dotted = format("{}.{}.{}.{}", v >> 24, v >> 16 & 255, v >> 8 & 255, v & 255);
     if (address.is_v4()) return dotted;
     const bool is_mapped = address.value >> 32 == 0xffffU;
     return is_mapped ? "::ffff:" + dotted : to_string_v6(address.value);
