@@ -147,6 +147,7 @@ void describe(json::Fields& f, const Mount& s) {
     f("Target", s.target, json::kOmitEmpty);
     f("ReadOnly", s.read_only, json::kOmitEmpty);
     f("Consistency", s.consistency, json::kOmitEmpty);
+    f("IdMap", s.id_map, json::kOmitEmpty);
     f("BindOptions", s.bind_options, json::kOmitEmpty);
     f("VolumeOptions", s.volume_options, json::kOmitEmpty);
     f("ImageOptions", s.image_options, json::kOmitEmpty);

@@ -161,6 +161,7 @@ struct Mount {
     std::string target;
     bool read_only = false;
     std::string consistency;
+    std::string id_map;  // ours, of binds and volumes: what `idmap=` of a -v says
     std::optional<BindOptions> bind_options;
     std::optional<VolumeOptions> volume_options;
     std::optional<ImageOptions> image_options;

@@ -184,6 +184,8 @@ Result<void> check_options(const api::Mount& wanted) {
             return bad_mount(wanted, format("field {} must not be specified", group.name));
         }
     }
+    if (!wanted.id_map.empty() && wanted.type != "bind" && wanted.type != "volume")
+        return bad_mount(wanted, "field IdMap must not be specified");
     return {};
 }
 
@@ -295,6 +297,7 @@ Result<MountRecord> parse_mount(const api::Mount& wanted, const Caller& caller,
     } else {
         return bad_mount(wanted, "mount type unknown");
     }
+    if (!wanted.id_map.empty()) TRY(set_id_map(wanted.id_map, mount));
     return mount;
 }
 

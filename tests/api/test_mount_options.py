@@ -209,6 +209,38 @@ class IdMap(MountTest):
         self.assertEqual(self.run_with("idmap=uids=1000-0-1", "stat -c '%u %g' /v/file").stdout,
                          "65534 65534\n")
 
+    def test_of_a_mount(self):
+        ids = "idmap=uids=1000-0-1#1005-50-2;gids=1000-0-10"
+        out = engine.coffer("run", "--rm", "--mount", f"type=bind,source={self.dir},target=/v,{ids}",
+                            "busybox", "sh", "-c", "stat -c '%u %g' /v /v/file; touch /v/made").stdout
+        self.assertEqual(out, "0 0\n50 6\n")
+        made = os.stat(self.dir / "made")
+        self.assertEqual((made.st_uid, made.st_gid), (1000, 1000))
+
+    def test_of_a_volume(self):
+        self.addCleanup(engine.docker, "volume", "rm", "-f", "mapped")
+        engine.docker("run", "--rm", "-v", "mapped:/v", "busybox", "sh", "-c",
+                      "touch /v/file; chown 7:7 /v/file")
+        out = engine.coffer("run", "--rm", "--mount",
+                            "type=volume,source=mapped,target=/v,idmap=uids=7-0-1", "busybox",
+                            "stat", "-c", "%u %g", "/v/file").stdout
+        self.assertEqual(out, "0 0\n")
+
+    def test_of_a_mount_that_cannot(self):
+        run = engine.coffer("run", "--rm", "--mount", "type=tmpfs,target=/v,idmap=uids=7-0-1",
+                            "busybox", "true", check=False)
+        self.assertEqual(run.returncode, 125)
+        self.assertIn("field IdMap must not be specified", run.stderr)
+        run = engine.coffer("run", "--rm", "--mount",
+                            "type=bind,source=/sys/kernel,target=/v,idmap=uids=0-7-1", "busybox",
+                            "true", check=False)
+        self.assertNotEqual(run.returncode, 0)
+        self.assertIn("cannot map the ids of the file system", run.stderr)
+        run = engine.coffer("run", "--rm", "--mount",
+                            f"type=bind,source={self.dir},target=/v,idmap=uids=1", "busybox", "true",
+                            check=False)
+        self.assertIn("invalid idmap", run.stderr)
+
     def test_mistakes(self):
         for mode in ("idmap=uids=1", "idmap=what=0-0-1", "idmap=uids=0-65535-2", "idmap=uids=0-0-0"):
             run = self.run_with(mode, "true", check=False)

@@ -68,7 +68,9 @@ class MountReader {
     }
 
     Result<void> set(const std::string& key, std::string_view value, std::string_view field) {
-        if (key == "type") {
+        if (key == "idmap") {
+            id_map_ = std::string(value);
+        } else if (key == "type") {
             type_ = to_lower(value);
         } else if (key == "source" || key == "src") {
             source_ = value.starts_with('.') ? absolute(value) : std::string(value);
@@ -198,6 +200,7 @@ class MountReader {
         out.set("Target", target_);
         if (read_only_) out.set("ReadOnly", true);
         if (!consistency_.empty()) out.set("Consistency", consistency_);
+        if (!id_map_.empty()) out.set("IdMap", id_map_);
         if (has_bind_) out.set("BindOptions", as_object(bind_));
         if (has_volume_) {
             json::Value options = as_object(volume_);
@@ -224,6 +227,7 @@ class MountReader {
     std::string consistency_;
     std::string propagation_;
     std::string subpath_;
+    std::string id_map_;
     std::string volume_subpath_;
     std::string driver_;
     bool read_only_ = false;

@@ -157,6 +157,7 @@ std::string mount_text(const json::Value& mount) {
     add("target", text_of(mount, "Target"));
     add_switch("readonly", "ReadOnly");
     add("consistency", text_of(mount, "Consistency"));
+    add("idmap", text_of(mount, "IdMap"));
     add("bind-propagation", text_of(mount, "BindOptions.Propagation"));
     add_switch("bind-recursive=disabled", "BindOptions.NonRecursive");
     add_switch("bind-recursive=writable", "BindOptions.ReadOnlyNonRecursive");
