@@ -200,6 +200,8 @@ Result<void> wire(const Wiring& wiring) {
     outside.add_veth(veth);
     if (wiring.isolated) outside.isolate_port(wiring.host_ifname);
     TRY(host.commit(outside));
+    // The host speaks to the container by the bridge alone.
+    TRY(write_ipv6_sysctls(wiring.host_ifname, false));
     if (wiring.rate.in != 0) {
         const auto port = TRY(host.find_link(wiring.host_ifname));
         if (!port) return fail(Code::Internal, "interface '{}' vanished", wiring.host_ifname);

@@ -39,17 +39,6 @@ constexpr const char* kChains = R"(
 }
 )";
 
-// A policy is found by the hardware address, which therefore must be the interface's own.
-constexpr const char* kBridgeChains = R"(
-    set coffer_ports { type ifname; }
-    set coffer_addresses { type ifname . ether_addr; }
-    chain coffer_prerouting {
-        type filter hook prerouting priority -300; policy accept;
-        iifname @coffer_ports iifname . ether saddr != @coffer_addresses drop
-    }
-}
-)";
-
 struct Policy {
     EgressSubject subject;
     std::string text;
@@ -95,20 +84,11 @@ std::vector<std::string> address_matches(const std::string& key, std::size_t num
     return matches;
 }
 
-struct Element {
-    const char* family;
-    const char* set;
-    std::string key;
-    bool jumps = false;
-};
-
-std::vector<Element> elements_of(const EgressSubject& subject) {
-    const std::string bridge = format("\"{}\"", subject.bridge);
-    if (subject.port.empty()) return {{"inet", "coffer_networks", bridge, true}};
-    const std::string port = format("\"{}\"", subject.port);
-    return {{"inet", "coffer_interfaces", format("{} . {}", bridge, subject.mac), true},
-            {"bridge", "coffer_ports", port},
-            {"bridge", "coffer_addresses", format("{} . {}", port, subject.mac)}};
+// The map that leads to a policy's chain, and the key there.
+std::string element_of(const EgressSubject& subject, const std::string& verdict) {
+    if (subject.mac.empty())
+        return format("coffer_networks {{ \"{}\"{} }}", subject.bridge, verdict);
+    return format("coffer_interfaces {{ \"{}\" . {}{} }}", subject.bridge, subject.mac, verdict);
 }
 
 std::string add_commands(const std::string& table, const Policy& policy) {
@@ -134,19 +114,14 @@ std::string add_commands(const std::string& table, const Policy& policy) {
     // Stays when the policy goes: it says nothing without one.
     text += format("add element inet {} coffer_inside {{ \"{}\" . \"{}\" }}\n", table,
                    policy.subject.bridge, policy.subject.bridge);
-    for (const Element& element : elements_of(policy.subject))
-        text += format("add element {} {} {} {{ {}{} }}\n", element.family, table, element.set,
-                       element.key, element.jumps ? " : jump " + chain : "");
-    return text;
+    return text + format("add element inet {} {}\n", table,
+                         element_of(policy.subject, " : jump " + chain));
 }
 
 std::string remove_commands(const std::string& table, const Policy& policy) {
     const std::string& key = policy.subject.key;
     const std::string chain = chain_of(key);
-    std::string text;
-    for (const Element& element : elements_of(policy.subject))
-        text += format("delete element {} {} {} {{ {} }}\n", element.family, table, element.set,
-                       element.key);
+    std::string text = format("delete element inet {} {}\n", table, element_of(policy.subject, ""));
     text += format("flush chain inet {0} {1}\ndelete chain inet {0} {1}\n", table, chain);
     for (std::size_t i = 0; i < policy.rules.rules.size(); ++i)
         if (!policy.rules.rules[i].name.empty())
@@ -187,10 +162,7 @@ struct EgressTable::Impl {
     // All with the lock held.
     Result<void> rebuild();
     Result<void> change(const std::string& commands);
-    Result<std::string> list() const {
-        return TRY(sys::nft::run("list table inet " + table)) +
-               TRY(sys::nft::run("list table bridge " + table));
-    }
+    Result<std::string> list() const { return sys::nft::run("list table inet " + table); }
 
     const std::string table;
     std::mutex mutex;  // held while the kernel's table is changed: one writer at a time
@@ -201,16 +173,12 @@ struct EgressTable::Impl {
 };
 
 Result<void> EgressTable::Impl::rebuild() {
-    const std::string no_inet = format("add table inet {0}\ndelete table inet {0}\n", table);
-    const std::string no_bridge = format("add table bridge {0}\ndelete table bridge {0}\n", table);
+    std::string text = format("add table inet {0}\ndelete table inet {0}\n", table);
     if (policies.empty()) {
-        TRY(sys::nft::run(no_inet));
-        ignore(sys::nft::run(no_bridge), "a kernel without this family");
+        TRY(sys::nft::run(text));
         return {};
     }
-    std::string text = no_inet + no_bridge;
     text += format("table inet {} {{{}", table, kChains);
-    text += format("table bridge {} {{{}", table, kBridgeChains);
     for (const auto& [key, policy] : policies) text += add_commands(table, policy);
     TRY(sys::nft::run(text));
     expected = TRY(list());

@@ -1,6 +1,6 @@
 #pragma once
-// EgressTable: the egress policies in force, in nftables tables of their own (families inet and
-// bridge), which are there only while a policy is. Safe from any thread.
+// EgressTable: the egress policies in force, in an nftables table of their own, which is there only
+// while a policy is. Safe from any thread.
 //
 // The first packet of a connection that a container begins meets the chain of its network, then its
 // own; what one of them refuses is rejected, so that the program learns it at once. Connections to
@@ -25,8 +25,7 @@ namespace coffer::network {
 struct EgressSubject {
     std::string key;  // an id of hex digits: of the network or the endpoint
     std::string bridge;
-    std::string port = {};  // of the bridge; empty: all
-    std::string mac = {};   // of what is behind the port: nothing else is let in there
+    std::string mac = {};  // of the interface; nothing else may send under it. Empty: all
 };
 
 struct EgressCount {

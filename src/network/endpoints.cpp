@@ -175,6 +175,7 @@ Result<Endpoint> Networks::Impl::reserve(const std::string& reference,
 
 Result<Endpoint> Networks::connect(const std::string& reference, const ConnectOptions& options) {
     const RateLimit rate = TRY(parse_rate(options.rate));
+    if (!options.egress.empty()) TRY(impl_->check_guard());
     Network network;
     const Endpoint endpoint = TRY(impl_->reserve(reference, options, network));
     if (network.driver != "bridge") return endpoint;
@@ -191,10 +192,10 @@ Result<Endpoint> Networks::connect(const std::string& reference, const ConnectOp
     // That of the network was checked when it was made.
     wiring.rate = tighter(rate, parse_rate(option_of(network.options, kRateOption)).value_or({}));
     Result<void> wired = impl_->enforce(network, endpoint);
-    if (wired && impl_->isolates_by_table && !network.icc)  // before there is anything to reach
+    if (wired && impl_->has_guard)  // before it can send anything
         wired = impl_->change_table([&] {
             return sys::nft::add_elements(
-                {firewall::isolated_element(impl_->table, endpoint.host_ifname)});
+                guard::elements_of(impl_->table, impl_->guard_of(network, endpoint)));
         });
     if (wired) wired = bridge::wire(wiring);
     if (!wired && wired.error().code == Code::NotFound) {  // somebody deleted the bridge
@@ -268,19 +269,20 @@ Result<void> Networks::unpublish(Endpoint& endpoint, const std::vector<Published
 
 void Networks::release(const Endpoint& endpoint) {
     std::vector<PublishedPort> ports;
-    bool isolated = false;
+    std::vector<sys::nft::Element> guarded;
     {
         auto locked = impl_->state.lock();
         KnownNetwork* known = locked->find_endpoint(endpoint);
         if (known == nullptr) return;
         // A table that is made again from here on must not have them.
         ports = std::exchange(known->endpoints.at(endpoint.id).ports, {});
-        isolated = impl_->isolates_by_table && !known->info.icc && !endpoint.host_ifname.empty();
+        if (impl_->has_guard && !endpoint.host_ifname.empty())
+            guarded = guard::elements_of(
+                impl_->table, impl_->guard_of(known->info, known->endpoints.at(endpoint.id)));
     }
     // Before the ports are free for others, or the next owner's elements would go too.
     auto elements = impl_->port_elements(ports);
-    if (isolated)
-        elements.push_back(firewall::isolated_element(impl_->table, endpoint.host_ifname));
+    elements.insert(elements.end(), guarded.begin(), guarded.end());
     auto closed = impl_->change_table([&] { return sys::nft::remove_elements(elements); });
     if (!closed) LOG_WARN("release {}: {}", endpoint.container_name, closed.error().message);
     if (has_udp(ports)) forget_answers(endpoint);

@@ -275,31 +275,6 @@ std::vector<sys::nft::Element> judged_elements(const std::string& table,
     return elements;
 }
 
-std::string remove_isolation(const std::string& table) {
-    return format("add table bridge {0}\ndelete table bridge {0}\n", table);
-}
-
-std::string replace_isolation(const std::string& table, const std::vector<std::string>& ports) {
-    std::string text = remove_isolation(table);
-    text += format(R"(table bridge {} {{
-    set coffer_isolated {{ type ifname; }}
-    chain coffer_forward {{
-        type filter hook forward priority filter; policy accept;
-        iifname @coffer_isolated oifname @coffer_isolated meta mark & 0x20000000 == 0 drop
-    }}
-}}
-)",
-                   table);
-    for (const std::string& port : ports)
-        text += format("add element bridge {} coffer_isolated {{ {} }}\n", table, quoted(port));
-    return text;
-}
-
-sys::nft::Element isolated_element(const std::string& table, const std::string& port) {
-    return {sys::nft::Family::Bridge,       table, "coffer_isolated",
-            sys::nft::interface_name(port), {},    {}};
-}
-
 std::string pass_host(const char* chain, const std::string& listing,
                       const std::vector<BridgeRules>& bridges) {
     // Of a chain with a hook, which most hosts have with the policy accept.

@@ -19,7 +19,7 @@
 // Containers of a bridge that is not talking are kept apart by the bridge itself (isolated ports).
 // Where br_netfilter hands bridged frames to the IP hooks (docker and kubernetes switch it on), a
 // published port of a neighbour becomes a bridged frame too, which isolated ports would drop. There
-// a table of the bridge family does the same work and lets translated packets through.
+// the table of the bridge family (bridge_guard.hpp) does it and lets translated packets through.
 
 #include <string>
 #include <vector>
@@ -59,13 +59,6 @@ std::string replace_judged(const std::string& table, const std::vector<Published
                            const reentry::Interfaces* reentry);
 std::vector<sys::nft::Element> judged_elements(const std::string& table,
                                                const std::vector<PublishedPort>& ports);
-
-// The table of the bridge family, replaced as a whole; `ports` are the host ends of the containers
-// that are kept apart.
-std::string replace_isolation(const std::string& table, const std::vector<std::string>& ports);
-sys::nft::Element isolated_element(const std::string& table, const std::string& port);
-// For the start of an engine that needs no such table.
-std::string remove_isolation(const std::string& table);
 
 // A dockerd or ufw on the same host sets the policy of the chain FORWARD to drop, and no accept of
 // ours overrides that. Docker leaves the chain DOCKER-USER to others. Where one of these chains

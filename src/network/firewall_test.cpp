@@ -70,15 +70,6 @@ TEST(Firewall, a_named_network_talks_and_an_internal_one_is_not_masqueraded) {
     EXPECT_THAT(internal, Not(HasSubstr("coffer_subnets")));
 }
 
-TEST(Firewall, keeps_ports_apart_in_a_table_of_the_bridge_family) {
-    const std::string text = replace_isolation("t", {"cof1", "cof2"});
-    EXPECT_THAT(text, StartsWith("add table bridge t\ndelete table bridge t\ntable bridge t {"));
-    EXPECT_THAT(text, HasSubstr("add element bridge t coffer_isolated { \"cof2\" }\n"));
-    const auto element = isolated_element("t", "cof1");
-    EXPECT_EQ(element.family, sys::nft::Family::Bridge);
-    EXPECT_EQ(element.key, "cof1" + std::string(12, '\0'));
-}
-
 TEST(Firewall, passes_docker_once) {
     const std::vector<BridgeRules> bridges = {{"b0", {}, false, false, true}};
     const std::string rules = pass_host(kHostChains[0], "chain DOCKER-USER { return }", bridges);

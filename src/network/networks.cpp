@@ -226,7 +226,7 @@ Result<void> Networks::start() {
         TRY_CONTEXT(reentry::ensure(reentry), "set up the way past the host's firewall");
     else
         TRY(reentry::remove(reentry));
-    TRY(impl_->start_isolation());
+    TRY(impl_->start_guard());
     TRY(impl_->rebuild_table());
     impl_->watcher =
         std::thread([impl = impl_.get(), watch = TRY(sys::nft::Watch::open())]() mutable {

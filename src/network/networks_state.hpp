@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/sync.hpp"
+#include "network/bridge_guard.hpp"
 #include "network/firewall.hpp"
 #include "network/networks.hpp"
 #include "network/resolver.hpp"
@@ -23,6 +24,8 @@ inline constexpr const char* kNameOption = "com.docker.network.bridge.name";
 inline constexpr const char* kIccOption = "com.docker.network.bridge.enable_icc";
 inline constexpr const char* kMasqueradeOption = "com.docker.network.bridge.enable_ip_masquerade";
 inline constexpr const char* kMtuOption = "com.docker.network.driver.mtu";
+// "allow": containers may send under any address. Our own.
+inline constexpr const char* kSpoofingOption = "coffer.network.spoofing";
 // The address of the host that ports are published on when they name none.
 inline constexpr const char* kHostBindingOption = "com.docker.network.bridge.host_binding_ipv4";
 
@@ -84,8 +87,9 @@ struct Networks::Impl {
     Sync<NetworksState> state;
     EgressTable egress;  // never called with the state locked
     std::mutex changes;  // one create or remove of a network at a time
-    // Set by start(), before there are others to see it: who keeps containers apart, the bridge or
-    // a table (firewall.hpp).
+    // Set by start(), before there are others to see it: whether the kernel has tables of the
+    // bridge family, and whether that one or the bridge keeps containers apart.
+    bool has_guard = false;
     bool isolates_by_table = false;
     // One writer of the table at a time. Taken before the state's lock, never after: a rebuild
     // reads the state while it holds off all incremental changes.
@@ -100,6 +104,8 @@ struct Networks::Impl {
     // The ids that policies of a container can have.
     std::vector<std::string> egress_keys(const std::string& container_id);
     void learn(const std::string& container_id, const std::string& name, std::string_view reply);
+    Result<void> check_guard() const;
+    Result<void> pin(const Network& network, const Endpoint& before, const Endpoint& now);
     Result<void> enforce(const Network& network, const Endpoint& endpoint);
     Result<void> enforce(const Network& network);
 
@@ -124,9 +130,10 @@ struct Networks::Impl {
     Result<void> change_table(const std::function<Result<void>()>& change);
     Result<void> change_table(const std::string& commands);
     Result<void> rebuild_table();
-    Result<void> start_isolation();
+    Result<void> start_guard();
     std::vector<firewall::BridgeRules> bridge_rules();
-    std::vector<std::string> isolated_ports();
+    guard::Port guard_of(const Network& network, const Endpoint& endpoint) const;
+    std::vector<guard::Port> guarded_ports();
     Result<void> rebuild_table_locked();
     static void pass_host_chains(const std::vector<firewall::BridgeRules>& bridges);
     // Lets `plan` answer the listing of each chain of others that may drop what is ours.

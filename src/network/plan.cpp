@@ -157,6 +157,10 @@ Result<Network> Networks::Impl::plan(const NetworkSpec& spec) {
     if (const std::string& policy = option_of(network.options, kEgressOption); !policy.empty())
         TRY(parse_egress(policy));
     TRY(parse_rate(option_of(network.options, kRateOption)));
+    if (const std::string& spoofing = option_of(network.options, kSpoofingOption);
+        !spoofing.empty() && spoofing != "allow" && spoofing != "deny")
+        return fail(Code::InvalidArgument, "option {} wants allow or deny, not \"{}\"",
+                    kSpoofingOption, spoofing);
     TRY(plan_subnets(spec, network));
     return network;
 }

@@ -10,10 +10,7 @@ EgressSubject subject_of(const Network& network) {
 }
 
 EgressSubject subject_of(const Network& network, const Endpoint& endpoint) {
-    return {.key = endpoint.id,
-            .bridge = network.bridge,
-            .port = endpoint.host_ifname,
-            .mac = endpoint.mac};
+    return {.key = endpoint.id, .bridge = network.bridge, .mac = endpoint.mac};
 }
 
 Result<void> check_has_network(const Network& network) {
@@ -53,6 +50,12 @@ void Networks::Impl::learn(const std::string& container_id, const std::string& n
     if (!addresses.empty()) egress.learn(egress_keys(container_id), name, addresses, ttl);
 }
 
+Result<void> Networks::Impl::check_guard() const {
+    if (has_guard) return {};
+    return fail(Code::NotImplemented,
+                "a container's egress policy needs a kernel with nftables of the family bridge");
+}
+
 Result<void> Networks::Impl::enforce(const Network& network, const Endpoint& endpoint) {
     if (endpoint.egress.empty()) return {};
     return egress.set(subject_of(network, endpoint), endpoint.egress);
@@ -65,15 +68,37 @@ Result<void> Networks::Impl::enforce(const Network& network) {
     return egress.set(subject_of(network), policy);
 }
 
+// From one state of an endpoint to another: with a policy, its hardware address is fixed.
+Result<void> Networks::Impl::pin(const Network& network, const Endpoint& before,
+                                 const Endpoint& now) {
+    if (!now.egress.empty()) TRY(check_guard());
+    if (!has_guard || before.egress.empty() == now.egress.empty()) return {};
+    return change_table([&] {
+        return sys::nft::replace_elements(guard::elements_of(table, guard_of(network, before)),
+                                          guard::elements_of(table, guard_of(network, now)));
+    });
+}
+
 Result<void> Networks::set_egress(Endpoint& endpoint, const std::string& policy) {
+    Endpoint changed = endpoint;
+    changed.egress = policy;
+    const auto enter = [&](const Endpoint& now) {
+        auto locked = impl_->state.lock();
+        if (KnownNetwork* known = locked->find_endpoint(endpoint))
+            known->endpoints.at(endpoint.id).egress = now.egress;
+    };
+    enter(changed);
     if (!endpoint.mac.empty()) {
         const Network network = TRY(get(endpoint.network_id));
-        TRY(impl_->egress.set(subject_of(network, endpoint), policy));
+        auto done = impl_->pin(network, endpoint, changed);
+        if (done) done = impl_->egress.set(subject_of(network, endpoint), policy);
+        if (!done) {
+            enter(endpoint);
+            ignore(impl_->pin(network, changed, endpoint), "made again when somebody changes it");
+            return done;
+        }
     }
-    endpoint.egress = policy;
-    auto locked = impl_->state.lock();
-    if (KnownNetwork* known = locked->find_endpoint(endpoint))
-        known->endpoints.at(endpoint.id).egress = policy;
+    endpoint = std::move(changed);
     return {};
 }
 

@@ -25,24 +25,49 @@ std::vector<firewall::BridgeRules> Networks::Impl::bridge_rules() {
     return bridges;
 }
 
-std::vector<std::string> Networks::Impl::isolated_ports() {
+guard::Port Networks::Impl::guard_of(const Network& network, const Endpoint& endpoint) const {
+    const bool may_spoof = option_of(network.options, kSpoofingOption) == "allow";
+    guard::Port port;
+    port.name = endpoint.host_ifname;
+    port.mac = endpoint.mac;
+    // A policy is found by the hardware address, which therefore must be the interface's own.
+    port.pins_mac = !may_spoof || !endpoint.egress.empty();
+    port.pins_addresses = !may_spoof;
+    port.isolated = isolates_by_table && !network.icc;
+    std::vector<std::string> texts = endpoint.link_local;
+    texts.insert(texts.end(), {endpoint.ip, endpoint.ip6});
+    for (const std::string& text : texts)
+        if (const auto address = parse_address(text)) port.addresses.push_back(*address);
+    return port;
+}
+
+std::vector<guard::Port> Networks::Impl::guarded_ports() {
     auto locked = state.lock();
-    std::vector<std::string> ports;
+    std::vector<guard::Port> ports;
     for (const auto& [id, known] : locked->networks)
         for (const auto& [endpoint_id, endpoint] : known.endpoints)
-            if (!known.info.icc && !endpoint.host_ifname.empty())
-                ports.push_back(endpoint.host_ifname);
+            if (!endpoint.host_ifname.empty()) ports.push_back(guard_of(known.info, endpoint));
     return ports;
 }
 
-Result<void> Networks::Impl::start_isolation() {
-    isolates_by_table = bridge::is_netfilter_on() &&
-                        sys::nft::run(firewall::replace_isolation(table, {})).has_value();
+Result<void> Networks::Impl::start_guard() {
+    isolates_by_table = bridge::is_netfilter_on();
+    const auto made = sys::nft::run(guard::replace_table(table, guarded_ports()));
+    if (!made) LOG_WARN("containers may send under any address: {}", made.error().message);
+    has_guard = made.has_value();
+    isolates_by_table = isolates_by_table && has_guard;
     if (isolates_by_table) return {};
-    for (const std::string& port : isolated_ports())
+    std::vector<std::string> isolated;
+    {
+        auto locked = state.lock();
+        for (const auto& [id, known] : locked->networks)
+            for (const auto& [endpoint_id, endpoint] : known.endpoints)
+                if (!known.info.icc && !endpoint.host_ifname.empty())
+                    isolated.push_back(endpoint.host_ifname);
+    }
+    for (const std::string& port : isolated)
         if (auto done = bridge::isolate(port); !done && done.error().sys_errno != ENODEV)
             return done;
-    ignore(sys::nft::run(firewall::remove_isolation(table)), "a kernel without this family");
     return {};
 }
 
@@ -62,7 +87,7 @@ Result<void> Networks::Impl::rebuild_table_locked() {
     }
     std::string commands = firewall::replace_table(table, bridges, ports, reentry_or_null());
     commands += firewall::replace_judged(table, ports, reentry_or_null());
-    if (isolates_by_table) commands += firewall::replace_isolation(table, isolated_ports());
+    if (has_guard) commands += guard::replace_table(table, guarded_ports());
     TRY(sys::nft::run(commands));
     expected_tables = TRY(list_tables());
     pass_host_chains(bridges);
@@ -119,7 +144,7 @@ Result<void> Networks::Impl::change_table(const std::string& commands) {
 Result<std::string> Networks::Impl::list_tables() const {
     std::string listing = TRY(sys::nft::run("list table inet " + table));
     if (reentry) listing += TRY(sys::nft::run("list table ip " + table));
-    if (isolates_by_table) listing += TRY(sys::nft::run("list table bridge " + table));
+    if (has_guard) listing += TRY(sys::nft::run("list table bridge " + table));
     return listing;
 }
 

@@ -219,6 +219,43 @@ TEST_F(Endpoints, come_back_after_somebody_deleted_the_bridge) {
     EXPECT_EQ(ask_tcp(a.netns.get(), "172.17.0.1", 81), a.endpoint.ip);
 }
 
+// A container sends under its own addresses alone, unless its network lets it.
+TEST_F(Endpoints, cannot_take_the_address_of_a_neighbour) {
+    Engine engine;
+    for (const bool allowed : {false, true}) {
+        NetworkSpec spec;
+        spec.name = allowed ? "free" : "guarded";
+        spec.enable_ipv6 = true;
+        if (allowed) spec.options["coffer.network.spoofing"] = "allow";
+        MUST(engine.networks->create(spec));
+        const Container liar = connect(engine, spec.name, "liar");
+        const Container victim = connect(engine, spec.name, "victim");
+        const Container peer = connect(engine, spec.name, "peer");
+        const auto reaches = [](const Container& from, const std::string& to) {
+            return shell_in(from.netns.get(), "busybox ping -c1 -W1 " + to +
+                                                  " >/dev/null 2>&1 && echo -n yes || true");
+        };
+        EXPECT_EQ(reaches(liar, peer.endpoint.ip), "yes");
+        EXPECT_EQ(reaches(liar, peer.endpoint.ip6), "yes");
+        // It takes an address that nobody has, and its own hardware address stays.
+        const std::string base = liar.endpoint.ip.substr(0, liar.endpoint.ip.rfind('.'));
+        const std::string base6 = liar.endpoint.ip6.substr(0, liar.endpoint.ip6.rfind(':'));
+        shell_in(liar.netns.get(), format("ip address add {}.77/24 dev eth0; "
+                                          "ip -6 address add {}:77/64 dev eth0 nodad",
+                                          base, base6));
+        EXPECT_EQ(reaches(peer, base + ".77"), allowed ? "yes" : "");
+        EXPECT_EQ(reaches(peer, base6 + ":77"), allowed ? "yes" : "");
+        EXPECT_EQ(reaches(liar, "-I " + base + ".77 " + peer.endpoint.ip), allowed ? "yes" : "");
+        // And another hardware address.
+        shell_in(liar.netns.get(), "ip link set eth0 address 02:42:00:00:00:77");
+        shell_in(peer.netns.get(), "ip neigh flush all");
+        EXPECT_EQ(reaches(liar, peer.endpoint.ip), allowed ? "yes" : "");
+        engine.restart({liar.endpoint, victim.endpoint, peer.endpoint});
+        EXPECT_EQ(reaches(liar, peer.endpoint.ip), allowed ? "yes" : "") << "after a restart";
+        EXPECT_EQ(reaches(victim, peer.endpoint.ip), "yes");
+    }
+}
+
 TEST_F(Endpoints, stay_apart_when_bridge_netfilter_is_switched) {
     if (::access("/proc/sys/net/bridge", F_OK) != 0) GTEST_SKIP() << "needs module br_netfilter";
     const std::string before = shell("cat /proc/sys/net/bridge/bridge-nf-call-iptables");
