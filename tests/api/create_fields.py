@@ -243,6 +243,7 @@ HONOURED = {
     "HostConfig.Mounts.BindOptions.ReadOnlyNonRecursive": Case(
         True, "echo x > /m/below/file && echo written", "^written$", path="bind",
         more={"ReadOnly": True}),
+    "HostConfig.Mounts.IdMap": Case("uids=0-7-1", "stat -c %u:%g /m", "^7:7$", path="mount"),
     "HostConfig.Mounts.ImageOptions.Subpath": Case(
         "bin", "test -e /m/busybox && echo it", "^it$", path="mount",
         more={"Type": "image", "Source": "busybox"}),
