@@ -30,11 +30,12 @@ def rootfs_tar(folder):
 class Engines:
     """Both with the image busybox. `ours` and `theirs` are environments of clients, `plain` is one
     without an engine. dockerd runs in network and mount namespaces of its own; or, without
-    `networks`, both in those of the caller, and make no network. All is below `folder` and gone at
+    `networks`, both in those of the caller, and make no network. Without `peer` there is no dockerd. All is below `folder` and gone at
     the end."""
 
-    def __init__(self, build, networks=True, dockerd_flags=()):
+    def __init__(self, build, networks=True, dockerd_flags=(), peer=True):
         self.networks = networks
+        self.peer = peer
         self.dockerd_flags = dockerd_flags
         self.programs = os.path.join(build, "bin")
         self.folder = tempfile.mkdtemp(prefix="coffer-bench-")
@@ -48,12 +49,13 @@ class Engines:
         try:
             self.start("coffer", [f"{self.programs}/cofferd", "--bridge",
                                   "cofbench0" if self.networks else "none"])
-            self.start("docker", [
-                *(["unshare", "-n", "-m", "dockerd"] if self.networks else
-                  ["dockerd", "--bridge", "none", "--iptables=false", "--ip6tables=false"]),
-                "--pidfile", f"{folder}/docker.pid", *self.dockerd_flags])
+            if self.peer:
+                self.start("docker", [
+                    *(["unshare", "-n", "-m", "dockerd"] if self.networks else
+                      ["dockerd", "--bridge", "none", "--iptables=false", "--ip6tables=false"]),
+                    "--pidfile", f"{folder}/docker.pid", *self.dockerd_flags])
             self.tar = rootfs_tar(folder)
-            for env in (self.ours, self.theirs):
+            for env in (self.ours, self.theirs)[:1 + self.peer]:
                 self.docker(env, "import", "-c", "ENV PATH=/bin", self.tar, "busybox:latest")
         except BaseException:
             self.__exit__()

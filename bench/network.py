@@ -48,7 +48,8 @@ class Side:
         lan = self.start("unshare", "--net", "sleep", "infinity")
         self.lan = ["nsenter", f"--net=/proc/{lan.pid}/ns/net"]
         time.sleep(0.3)
-        for command in (["ip", "link", "add", "lan", "type", "veth", "peer", "wan", "netns",
+        for command in (["ip", "link", "set", "lo", "up"],
+                        ["ip", "link", "add", "lan", "type", "veth", "peer", "wan", "netns",
                          str(lan.pid)],
                         ["ip", "addr", "add", "10.99.0.1/24", "dev", "lan"],
                         ["ip", "link", "set", "lan", "up"]):
@@ -137,7 +138,6 @@ def main():
     if not args.inside:
         os.execvp("unshare", ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child",
                               "--mount-proc", sys.executable, __file__, "--inside", *sys.argv[1:]])
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     measure(args, "dockerd", [])
     measure(args, "dockerd without proxy", ["--userland-proxy=false"])
 

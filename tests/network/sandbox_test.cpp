@@ -11,6 +11,7 @@
 #include "sys/file.hpp"
 #include "sys/namespace.hpp"
 #include "sys/netlink.hpp"
+#include "sys/nft.hpp"
 #include "world.hpp"
 
 // The least helper: one child for each pair, made to end once the descriptors are taken.
@@ -135,6 +136,24 @@ TEST(SandboxPool, fails_with_a_helper_that_is_none) {
     options.helper = {"/nonexistent"};
     pool = MUST(SandboxPool::create(options));
     EXPECT_FALSE(pool->take());
+}
+
+// libnftables waits by select(2), which ends the process over a descriptor from FD_SETSIZE on.
+TEST(Nft, serves_an_engine_with_many_descriptors) {
+    MUST(sys::nft::run("add table inet many"));
+    std::vector<sys::Fd> many;
+    while (many.empty() || many.back().get() < FD_SETSIZE)
+        many.push_back(MUST(sys::open_file("/dev/null", O_RDONLY)));
+    const sys::Fd other = new_netns();
+    MUST(sys::netlink::run_in_netns(other.get(),
+                                    [] { return sys::nft::run_here("add table inet there"); }));
+    const std::string here = MUST(sys::nft::list_json("list tables"));
+    EXPECT_NE(here.find("\"many\""), std::string::npos) << here;
+    EXPECT_EQ(here.find("\"there\""), std::string::npos) << here;
+    const std::string there = shell_in(other.get(), "nft list tables");
+    EXPECT_NE(there.find("inet there"), std::string::npos) << there;
+    EXPECT_NE(MUST(sys::nft::run("list tables")).find("inet many"), std::string::npos);
+    MUST(sys::nft::run("delete table inet many"));
 }
 
 TEST(SandboxPool, serves_the_network) {
