@@ -31,8 +31,7 @@ class Engines:
     """Both with the image busybox. `ours` and `theirs` are environments of clients, `plain` is one
     without an engine. dockerd runs in network and mount namespaces of its own; or, without
     `networks`, both in those of the caller, and make no network. Without `peer` there is no dockerd.
-    All is below `folder` and gone at
-    the end."""
+    All is below `folder` and gone at the end."""
 
     def __init__(self, build, networks=True, dockerd_flags=(), peer=True):
         self.networks = networks

@@ -1,7 +1,7 @@
 #pragma once
-// nftables through libnftables: one text is one atomic transaction. run() may be
-// called from any thread (one transaction at a time), first while the process has few descriptors: the
-// socket it keeps must be one of the first 1024. A Watch belongs to one thread.
+// nftables through libnftables: one text is one atomic transaction. run() may be called from any
+// thread (one transaction at a time), first while the process has few descriptors: the socket it
+// keeps must be one of the first 1024. A Watch belongs to one thread.
 
 #include <chrono>
 #include <string>
