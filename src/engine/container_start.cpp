@@ -94,6 +94,7 @@ Result<void> Containers::Impl::run(const std::shared_ptr<Container>& container,
     TRY(undo.add([&] { core.sandboxes.release(record.id_base); }));
 
     TRY(mount_volumes(record.id, record.mounts, undo));
+    const auto turn = TRY(fills.wait(record.mounts, record.started_at == api::kZeroTime));
     SpecInputs inputs{.record = record, .rights = rights};
     inputs.id_base = record.id_base;
     inputs.files = folder(record);

@@ -12,6 +12,7 @@
 #include "engine/dependencies.hpp"
 #include "engine/mounts.hpp"
 #include "engine/spec_builder.hpp"
+#include "engine/volume_fills.hpp"
 #include "network/networks.hpp"
 #include "store/database.hpp"
 
@@ -36,6 +37,7 @@ struct Containers::Impl {
     mutable Sync<Table> table;
     // Compiled seccomp filters by rights, as sealed memfds that every start shares.
     Sync<std::map<std::string, std::shared_ptr<sys::Fd>>> filters;
+    VolumeFills fills;
     std::atomic<std::uint32_t> last_project = 1U << 20U;  // of a quota; others have lower ones
     std::atomic<bool> recovered = false;                  // containers may be started
     std::atomic<bool> stopping = false;                   // all end, and none is started any more

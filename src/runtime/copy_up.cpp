@@ -38,6 +38,7 @@ Result<void> copy_attributes(int from, int to, const std::string& name) {
     for (const std::string& key :
          split(std::string_view(names.data(), static_cast<std::size_t>(size)), '\0')) {
         if (key != "security.capability" && !key.starts_with("user.")) continue;
+        if (key == kFillingMark) continue;
         std::array<char, 65536> value{};
         const ssize_t length = ::fgetxattr(from, key.c_str(), value.data(), value.size());
         if (length < 0) return fail_errno("attribute {} of '{}'", key, name);
@@ -190,25 +191,43 @@ Result<void> copy_children(Links& links, int from, int to, const std::string& pa
     return {};
 }
 
+Result<void> remove_copy(int from, int to) {
+    for (const std::string& name : TRY(sys::list_dir(from))) {
+        const auto removed = sys::remove_tree(to, name);
+        if (!removed && removed.error().sys_errno != ENOENT) return fail(removed.error());
+    }
+    return {};
+}
+
+Result<void> unmark(int to) {
+    if (::fremovexattr(to, kFillingMark) == 0 || errno == ENODATA || errno == ENOTSUP) return {};
+    return fail_errno("remove attribute {}", kFillingMark);
+}
+
+Result<void> fill(int from, int to, FolderStatus status) {
+    Links links{sys::RootedDir(TRY(sys::open_at(to, ".", kFolder))), {}};
+    TRY(copy_children(links, from, to, ""));
+    if (status == FolderStatus::Copied) TRY(copy_status(from, to, "."));
+    return unmark(to);
+}
+
 }  // namespace
 
 Result<void> copy_up(int from, int to, FolderStatus status) {
     const Fd source = TRY(sys::open_at(from, ".", kFolder));
     const Fd target = TRY(sys::open_at(to, ".", kFolder));
-    if (!TRY(sys::list_dir(target.get())).empty()) return {};
-    auto copied = [&]() -> Result<void> {
-        Links links{sys::RootedDir(TRY(target.duplicate())), {}};
-        TRY(copy_children(links, source.get(), target.get(), ""));
-        if (status == FolderStatus::Kept) return {};
-        return copy_status(source.get(), target.get(), ".");
-    }();
-    if (copied) return {};
+    if (::fgetxattr(target.get(), kFillingMark, nullptr, 0) >= 0)
+        TRY_CONTEXT(remove_copy(source.get(), target.get()), "remove half a copy");
+    else if (!TRY(sys::list_dir(target.get())).empty())
+        return {};
+    // Where there are no such attributes, what is cut off stays as it is.
+    const bool marked = ::fsetxattr(target.get(), kFillingMark, "", 0, 0) == 0;
+    auto filled = fill(source.get(), target.get(), status);
+    if (filled) return {};
     // Half a copy would pass for a volume in use the next time.
-    const auto names = sys::list_dir(source.get());
-    for (const std::string& name : names ? *names : std::vector<std::string>()) {
-        ignore(sys::remove_tree(target.get(), name), "the first error counts");
-    }
-    return copied;
+    ignore(remove_copy(source.get(), target.get()), "the first error counts");
+    if (marked) ignore(unmark(target.get()), "the first error counts");
+    return filled;
 }
 
 }  // namespace coffer::runtime

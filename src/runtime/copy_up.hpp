@@ -12,7 +12,9 @@ namespace coffer::runtime {
 // already, with the owner, mode and time of the folder itself where they are the image's to say.
 // Folders, files, links and FIFOs, with their owners, modes, times, user.* attributes and file
 // capabilities; nothing else is copied. `from` belongs to an image and others may write to `to`
-// meanwhile: no link of either is followed.
+// meanwhile: no link of either is followed. A copy that fails is undone; one that is cut off leaves
+// its mark on `to`, and the next one is made instead of what has come of it.
+inline constexpr const char* kFillingMark = "user.coffer.filling";
 enum class FolderStatus : std::uint8_t { Copied, Kept };
 Result<void> copy_up(int from, int to, FolderStatus status);
 

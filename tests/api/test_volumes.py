@@ -1,4 +1,5 @@
 """Volumes through the real docker CLI: what the image has at their place comes into them."""
+import concurrent.futures
 import io
 import json
 import os
@@ -43,6 +44,14 @@ def image_with_data():
     return out.getvalue()
 
 
+def image_with_many():
+    out = io.BytesIO(image_with_data())
+    with tarfile.open(fileobj=out, mode="a") as tar:
+        for n in range(2000):
+            entry(tar, f"many/{n}", content=b"x" * 1000)
+    return out.getvalue()
+
+
 def setUpModule():
     global engine
     CANARY.write_text("host")
@@ -51,6 +60,7 @@ def setUpModule():
                   input=image_with_data())
     engine.docker("import", "-c", 'CMD ["sh"]', "-c", "ENV PATH=/bin", "-c", "VOLUME /data", "-",
                   "with-volume", input=image_with_data())
+    engine.docker("import", "-c", "ENV PATH=/bin", "-", "many", input=image_with_many())
 
 
 def tearDownModule():
@@ -121,6 +131,41 @@ class Filled(VolumeTest):
     def test_read_only_root(self):
         self.assertEqual(run("--read-only", "-v", "vol:/data", "box", "cat", "/data/file"),
                          "from the image\n")
+
+    def test_many_at_once(self):
+        """Each sees a whole copy when it starts, whoever made it."""
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            for n in range(3):
+                started = [pool.submit(run, "-v", f"vol{n}:/many", "many", "sh", "-c", "find /many | wc -l")
+                           for _ in range(4)]
+                self.assertEqual([one.result() for one in started], ["2001\n"] * 4)
+
+    def test_more_volumes_than_one_in_any_order(self):
+        ways = [("one:/data", "two:/many"), ("two:/many", "one:/data")] * 2
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            started = [pool.submit(run, "-v", one, "-v", two, "many", "sh", "-c", "ls /data /many | wc -l", timeout=60)
+                       for one, two in ways]
+            self.assertEqual([one.result() for one in started], ["2009\n"] * 4)
+
+    def test_a_copy_that_was_cut_off_is_made_again(self):
+        folder = self.half_filled("vol")
+        self.assertEqual(run("-v", "vol:/data", "box", "cat", "/data/file", "/data/others"), "from the image\nothers\n")
+        self.assertIn("deep", self.names("vol"))
+        self.assertNotIn("user.coffer.filling", os.listxattr(folder))
+
+    def test_half_a_copy_that_was_used_is_data(self):
+        folder = self.half_filled("vol")
+        run("-v", "vol:/data:nocopy", "box", "true")
+        self.assertNotIn("user.coffer.filling", os.listxattr(folder))
+        self.assertEqual(run("-v", "vol:/data", "box", "cat", "/data/file"), "from")
+
+    def half_filled(self, name):
+        """As the death of the machine leaves it."""
+        folder = pathlib.Path(engine.json("POST", "/volumes/create", {"Name": name})["Mountpoint"])
+        (folder / "file").write_text("from")
+        (folder / "others").write_text("others\n")
+        os.setxattr(folder, "user.coffer.filling", b"")
+        return folder
 
     def test_without_copy(self):
         self.assertEqual(run("-v", "one:/data:nocopy", "box", "ls", "-A", "/data"), "")
