@@ -13,6 +13,7 @@ namespace coffer::network::bridge {
 namespace {
 
 namespace netlink = sys::netlink;
+using Port = netlink::Batch::PortOption;
 
 constexpr std::string_view kPortPrefix = "cof";
 
@@ -198,7 +199,9 @@ Result<void> wire(const Wiring& wiring) {
     veth.peer_mac = wiring.mac;
     netlink::Batch outside;
     outside.add_veth(veth);
-    if (wiring.isolated) outside.isolate_port(wiring.host_ifname);
+    if (wiring.isolated) outside.set_port(wiring.host_ifname, Port::Isolated);
+    // There the bridge itself brings a container back what it sends to a port of its own.
+    if (is_netfilter_on()) outside.set_port(wiring.host_ifname, Port::Reflecting);
     TRY(host.commit(outside));
     // The host speaks to the container by the bridge alone.
     TRY(write_ipv6_sysctls(wiring.host_ifname, false));
@@ -260,13 +263,16 @@ Result<void> remove_interface(const std::string& name) {
 Result<void> isolate(const std::string& host_ifname) {
     auto socket = TRY(netlink::Socket::open());
     netlink::Batch batch;
-    batch.isolate_port(host_ifname);
+    batch.set_port(host_ifname, Port::Isolated);
     return socket.commit(batch);
 }
 
 bool is_netfilter_on() {
-    const auto text = sys::read_file("/proc/sys/net/bridge/bridge-nf-call-iptables");
-    return text && trim(*text) == "1";
+    for (const char* name : {"iptables", "ip6tables"}) {
+        const auto text = sys::read_file(format("/proc/sys/net/bridge/bridge-nf-call-{}", name));
+        if (text && trim(*text) == "1") return true;
+    }
+    return false;
 }
 
 std::string host_ifname(const std::string& endpoint_id) {

@@ -28,13 +28,11 @@ std::vector<std::string> addresses_of(const Endpoint& endpoint) {
     return addresses;
 }
 
-// Where a port is published that names no address. IPv6 does as IPv4 does: everywhere, or on
-// loopback alone.
+// Where a port is published that names no address. Where IPv4 is everywhere, IPv6 is too.
 std::vector<std::string> publish_addresses(const Config& config, const Network& network) {
     const std::string& option = option_of(network.options, kHostBindingOption);
     const std::string& ipv4 = option.empty() ? config.publish_address : option;
     if (ipv4 == "0.0.0.0") return {ipv4, "::"};
-    if (ipv4 == "127.0.0.1") return {ipv4, "::1"};
     return {ipv4};
 }
 

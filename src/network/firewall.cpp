@@ -35,6 +35,11 @@ constexpr const char* kChains = R"(
         type nat hook output priority -100; policy accept;
         fib daddr type local jump coffer_publish
     }
+    chain coffer_refuse {
+        type filter hook output priority filter; policy accept;
+        ip6 saddr ::1 ip6 daddr @coffer_subnets6 meta l4proto tcp reject with tcp reset
+        ip6 saddr ::1 ip6 daddr @coffer_subnets6 reject
+    }
     chain coffer_forward {
         type filter hook forward priority filter; policy accept;
         iifname . oifname @coffer_talking accept
@@ -47,7 +52,6 @@ constexpr const char* kChains = R"(
     chain coffer_postrouting {
         type nat hook postrouting priority srcnat; policy accept;
         oifname @coffer_bridges ip saddr 127.0.0.0/8 masquerade
-        oifname @coffer_bridges ip6 saddr ::1 masquerade
         iifname . oifname @coffer_hairpins ct status dnat masquerade
         iif 0 oifname @coffer_bridges ct status dnat ip saddr @coffer_subnets4 masquerade
         iif 0 oifname @coffer_bridges ct status dnat ip6 saddr @coffer_subnets6 masquerade

@@ -274,6 +274,12 @@ Result<std::vector<PublishedPort>> Portmap::allocate(
             const auto address = parse_address(text);
             if (!address)
                 return fail(Code::InvalidArgument, "cannot publish on '{}': not an address", text);
+            // Answers to ::1 that come in by a bridge have no route: the client would wait.
+            if (to_string(*address) == "::1")
+                return fail(Code::InvalidArgument,
+                            "cannot publish on '{}': the kernel does not translate what is sent to "
+                            "it; use 127.0.0.1 or another address of the host",
+                            text);
             if (place_of(*address) != nullptr)
                 addresses.push_back(*address);
             else if (!request.host_ip.empty())
@@ -282,8 +288,10 @@ Result<std::vector<PublishedPort>> Portmap::allocate(
                             address->is_v6() ? 6 : 4);
         }
         if (addresses.empty())
-            return fail(Code::InvalidArgument, "no address to publish port {} on",
-                        request.container_port);
+            return fail(
+                Code::InvalidArgument,
+                "no address to publish port {} on: name one of the host, as 0.0.0.0 or [::]",
+                request.container_port);
         const std::uint16_t port = TRY(take_one(request, addresses));
         for (const Address& address : addresses)
             ports.push_back({request.protocol, to_string(address), port, *place_of(address),

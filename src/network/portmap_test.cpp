@@ -191,15 +191,16 @@ TEST(Portmap, a_port_without_an_address_is_one_of_both_families) {
     ASSERT_TRUE(ports) << ports.error().message;
     ASSERT_EQ(ports->size(), 2U);
     EXPECT_EQ((*ports)[1], (PublishedPort{Protocol::Tcp, "::", port, "fd00::2", 80}));
-    EXPECT_EQ(map.allocate({request_of(format("{}", port), "80", "::1")}, both, {}).error().message,
-              format("Bind for [::1]:{} failed: port is already allocated", port));
+    EXPECT_EQ(
+        map.allocate({request_of(format("{}", port), "80", "fd00::9")}, both, {}).error().message,
+        format("Bind for [fd00::9]:{} failed: port is already allocated", port));
     // On a network without IPv6 it is one of IPv4.
     const auto one = map.allocate({request_of("", "80")}, {"172.17.0.3"}, anywhere);
     ASSERT_TRUE(one);
     EXPECT_EQ(one->size(), 1U);
     // Both or none: what was taken for IPv4 is given back.
     const std::string other = format("{}", free_port());
-    ASSERT_TRUE(map.allocate({request_of(other, "80", "::1")}, both, {}));
+    ASSERT_TRUE(map.allocate({request_of(other, "80", "fd00::9")}, both, {}));
     EXPECT_FALSE(map.allocate({request_of(other, "80")}, both, anywhere));
     EXPECT_TRUE(map.allocate({request_of(other, "80", "0.0.0.0")}, both, {}));
     // A random port is free in both.
@@ -210,6 +211,8 @@ TEST(Portmap, a_port_without_an_address_is_one_of_both_families) {
 
 TEST(Portmap, refuses_addresses_that_it_cannot_publish_on) {
     Portmap map;
+    EXPECT_THAT(map.allocate({request_of("80", "80", "::1")}, {"fd00::2"}, {}).error().message,
+                ::testing::StartsWith("cannot publish on '::1'"));
     EXPECT_EQ(map.allocate({request_of("80", "80", "::")}, {"172.17.0.2"}, {}).error().message,
               "cannot publish on '::': the network has no IPv6");
     EXPECT_EQ(map.allocate({request_of("80", "80", "host")}, {"172.17.0.2"}, {}).error().code,

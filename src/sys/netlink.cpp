@@ -289,15 +289,17 @@ void Batch::add_veth(const Veth& veth) {
     impl_->add(format("create interface '{}'", veth.name), request);
 }
 
-void Batch::isolate_port(const std::string& name) {
-    // Port options are taken only by a change of an existing port, not at its creation.
+void Batch::set_port(const std::string& name, PortOption option) {
+    // These are taken only by a change of an existing port, not at its creation.
     Request port(RTM_NEWLINK, NLM_F_ACK, link_header());
     port.put(IFLA_IFNAME, name);
     port.nest(IFLA_LINKINFO, [&] {
         port.put(IFLA_INFO_SLAVE_KIND, "bridge");
-        port.nest(IFLA_INFO_SLAVE_DATA, [&] { port.put_byte(IFLA_BRPORT_ISOLATED, 1); });
+        const bool isolated = option == PortOption::Isolated;
+        port.nest(IFLA_INFO_SLAVE_DATA,
+                  [&] { port.put_byte(isolated ? IFLA_BRPORT_ISOLATED : IFLA_BRPORT_MODE, 1); });
     });
-    impl_->add(format("isolate interface '{}'", name), port);
+    impl_->add(format("set up port '{}' of its bridge", name), port);
 }
 
 namespace {

@@ -71,8 +71,10 @@ class Batch {
 
     void add_bridge(const Bridge& bridge);
     void add_veth(const Veth& veth);  // up; its peer is down
-    // No frames to or from other isolated ports of the same bridge.
-    void isolate_port(const std::string& name);
+    // Isolated: no frames to or from other isolated ports of the same bridge. Reflecting: what has
+    // come in by the port may go out of it again.
+    enum class PortOption : std::uint8_t { Isolated, Reflecting };
+    void set_port(const std::string& name, PortOption option);
     // Usable at once: an IPv6 address is not looked for among the neighbours first.
     void add_address(int index, std::string_view address, unsigned prefix);
     void remove_address(int index, std::string_view address, unsigned prefix);

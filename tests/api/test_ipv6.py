@@ -1,5 +1,6 @@
 """Networks with IPv6: both families, IPv6 alone, addresses from pools and static, names, routes."""
 import ipaddress
+import socket
 import unittest
 
 from support.engine import Engine, wait_until
@@ -98,8 +99,22 @@ class Ipv6(unittest.TestCase):
     def test_published_to_ipv6(self):
         self.start("--network", "both", "-p", "28192:80",
                    command=("sh", "-c", "while :; do echo hello | nc -l -p 80; done"))
-        self.assertEqual(self.engine.docker("port", "c1").stdout,
-                         "80/tcp -> 127.0.0.1:28192\n80/tcp -> [::1]:28192\n")
+        self.assertEqual(self.engine.docker("port", "c1").stdout, "80/tcp -> 127.0.0.1:28192\n")
+        with self.assertRaises(ConnectionRefusedError):  # at once, so that clients go on to IPv4
+            socket.create_connection(("::1", 28192), 5)
+
+    def test_published_everywhere(self):
+        self.start("--network", "both", "-p", "0.0.0.0::80", "-p", "[::]:28193:80",
+                   command=("sh", "-c", "while :; do echo hello | nc -l -p 80; done"))
+        gateway = self.engine.json("GET", "/networks/both")["IPAM"]["Config"][1]["Gateway"]
+        with socket.create_connection((gateway.partition("/")[0], 28193), 5) as asked:
+            self.assertEqual(asked.recv(100), b"hello\n")
+        with self.assertRaises(ConnectionRefusedError):
+            socket.create_connection(("::1", 28193), 5)
+
+    def test_ipv6_loopback_is_refused(self):
+        failed = self.engine.docker("run", "--rm", "--network", "both", "-p", "[::1]:28194:80", "busybox", "true", check=False)
+        self.assertIn("cannot publish on '::1'", failed.stderr)
 
     def test_static_and_link_local_addresses(self):
         self.start("--network", "both", "--ip", "10.92.1.77", "--ip6", "FD92:1:0::0077",

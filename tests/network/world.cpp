@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <sys/socket.h>
 
+#include <cstring>
 #include <thread>
 
 #include "base/sync.hpp"
@@ -20,22 +21,47 @@ namespace {
 
 constexpr int kPatience = 400;  // milliseconds
 
-sockaddr_in name_of(const std::string& address, std::uint16_t port) {
-    sockaddr_in name{};
-    name.sin_family = AF_INET;
-    name.sin_addr.s_addr = ::inet_addr(address.c_str());
-    name.sin_port = htons(port);
+// A socket address of either family.
+struct Name {
+    sockaddr_storage storage{};
+    socklen_t size = sizeof storage;
+
+    sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
+};
+
+Name name_of(const std::string& text, std::uint16_t port) {
+    const std::string bytes = parse_address(text).value_or(Address()).bytes();
+    Name name;
+    if (bytes.size() == 4) {
+        auto& ipv4 = reinterpret_cast<sockaddr_in&>(name.storage);
+        ipv4.sin_family = AF_INET;
+        ipv4.sin_port = htons(port);
+        std::memcpy(&ipv4.sin_addr, bytes.data(), bytes.size());
+        name.size = sizeof ipv4;
+    } else {
+        auto& ipv6 = reinterpret_cast<sockaddr_in6&>(name.storage);
+        ipv6.sin6_family = AF_INET6;
+        ipv6.sin6_port = htons(port);
+        std::memcpy(&ipv6.sin6_addr, bytes.data(), bytes.size());
+        name.size = sizeof ipv6;
+    }
     return name;
 }
-std::string text_of(const sockaddr_in& name) {
-    return to_string(ipv4(ntohl(name.sin_addr.s_addr)));
+std::string text_of(const Name& name) {
+    const auto* address = reinterpret_cast<const sockaddr*>(&name.storage);
+    const void* bytes =
+        address->sa_family == AF_INET
+            ? static_cast<const void*>(&reinterpret_cast<const sockaddr_in*>(address)->sin_addr)
+            : &reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr;
+    char text[INET6_ADDRSTRLEN];
+    return ::inet_ntop(address->sa_family, bytes, text, sizeof text);
 }
 
 // A socket made inside the namespace.
-sys::Fd socket_in(int netns, int type) {
+sys::Fd socket_in(int netns, int family, int type) {
     sys::Fd fd;
     const auto open = [&]() -> Result<void> {
-        fd.reset(::socket(AF_INET, type | SOCK_CLOEXEC, 0));
+        fd.reset(::socket(family, type | SOCK_CLOEXEC, 0));
         return {};
     };
     if (netns < 0)
@@ -99,17 +125,15 @@ struct Server::Impl {
             pollfd polls[2] = {{socket.get(), POLLIN, 0}, {cancel.fd(), POLLIN, 0}};
             ::poll(polls, 2, -1);
             if (polls[1].revents != 0) return;
-            sockaddr_in peer{};
-            socklen_t size = sizeof peer;
-            auto* address = reinterpret_cast<sockaddr*>(&peer);
+            Name peer;
             if (kind == Kind::Tcp) {
-                const sys::Fd client(::accept4(socket.get(), address, &size, SOCK_CLOEXEC));
+                const sys::Fd client(::accept4(socket.get(), peer.get(), &peer.size, SOCK_CLOEXEC));
                 ignore(sys::write_all(client.get(), text_of(peer)), "the client asks again");
             } else {
                 char buffer[64];
-                ::recvfrom(socket.get(), buffer, sizeof buffer, 0, address, &size);
+                ::recvfrom(socket.get(), buffer, sizeof buffer, 0, peer.get(), &peer.size);
                 const std::string text = text_of(peer);
-                ::sendto(socket.get(), text.data(), text.size(), 0, address, size);
+                ::sendto(socket.get(), text.data(), text.size(), 0, peer.get(), peer.size);
             }
         }
     }
@@ -118,11 +142,13 @@ struct Server::Impl {
 Server::Server(int netns, Kind kind, const std::string& address, std::uint16_t port)
     : impl_(std::make_unique<Impl>()) {
     impl_->kind = kind;
-    impl_->socket = socket_in(netns, kind == Kind::Tcp ? SOCK_STREAM : SOCK_DGRAM);
+    auto name = name_of(address, port);
+    impl_->socket =
+        socket_in(netns, name.storage.ss_family, kind == Kind::Tcp ? SOCK_STREAM : SOCK_DGRAM);
     const int on = 1;
     ::setsockopt(impl_->socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    auto name = name_of(address, port);
-    if (::bind(impl_->socket.get(), reinterpret_cast<sockaddr*>(&name), sizeof name) != 0)
+    ::setsockopt(impl_->socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    if (::bind(impl_->socket.get(), name.get(), name.size) != 0)
         ADD_FAILURE() << "bind " << address << ":" << port << ": " << errno_text(errno);
     if (kind == Kind::Tcp) ::listen(impl_->socket.get(), 16);
     impl_->thread = std::thread([this] { impl_->serve(); });
@@ -133,9 +159,9 @@ Server::~Server() {
 }
 
 std::string ask_tcp(int netns, const std::string& address, std::uint16_t port) {
-    const sys::Fd fd = socket_in(netns, SOCK_STREAM | SOCK_NONBLOCK);
     auto name = name_of(address, port);
-    ::connect(fd.get(), reinterpret_cast<sockaddr*>(&name), sizeof name);
+    const sys::Fd fd = socket_in(netns, name.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK);
+    ::connect(fd.get(), name.get(), name.size);
     char buffer[64];
     if (!readable(fd.get())) return "";
     const ssize_t size = ::recv(fd.get(), buffer, sizeof buffer, 0);
@@ -143,9 +169,9 @@ std::string ask_tcp(int netns, const std::string& address, std::uint16_t port) {
 }
 
 std::string ask_udp(int netns, const std::string& address, std::uint16_t port) {
-    const sys::Fd fd = socket_in(netns, SOCK_DGRAM);
     auto name = name_of(address, port);
-    ::sendto(fd.get(), "x", 1, 0, reinterpret_cast<sockaddr*>(&name), sizeof name);
+    const sys::Fd fd = socket_in(netns, name.storage.ss_family, SOCK_DGRAM);
+    ::sendto(fd.get(), "x", 1, 0, name.get(), name.size);
     char buffer[64];
     if (!readable(fd.get())) return "";
     const ssize_t size = ::recv(fd.get(), buffer, sizeof buffer, 0);
@@ -163,10 +189,14 @@ sys::Fd make_lan() {
     batch.add_veth(veth);
     MUST(host.commit(batch));
     shell(
-        format("ip address add {}/24 dev lan0; ip route add default via {}", kHostLan, kNeighbour));
-    shell_in(lan.get(), format("ip address add {}/24 dev eth0; ip address add {}/32 dev lo; "
-                               "ip link set eth0 up; ip route add default via {}",
-                               kNeighbour, kMetadata, kHostLan));
+        format("ip address add {}/24 dev lan0; ip route add default via {}; "
+               "ip address add {}/64 dev lan0 nodad; ip -6 route add default via {}",
+               kHostLan, kNeighbour, kHostLan6, kNeighbour6));
+    shell_in(lan.get(),
+             format("ip address add {}/24 dev eth0; ip address add {}/32 dev lo; "
+                    "ip link set eth0 up; ip route add default via {}; "
+                    "ip address add {}/64 dev eth0 nodad; ip -6 route add default via {}",
+                    kNeighbour, kMetadata, kHostLan, kNeighbour6, kHostLan6));
     return lan;
 }
 
@@ -190,7 +220,8 @@ std::string shell_in(int netns, const std::string& command) {
 }
 
 void set_bridge_netfilter(const char* value) {
-    shell(format("echo {} > /proc/sys/net/bridge/bridge-nf-call-iptables", value));
+    shell(format("for knob in /proc/sys/net/bridge/bridge-nf-call-ip*; do echo {} >$knob; done",
+                 value));
 }
 
 Engine::Engine(std::string bridge) {

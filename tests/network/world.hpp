@@ -14,6 +14,8 @@ namespace coffer::network::testing {
 
 inline constexpr const char* kHostLan = "192.0.2.1";
 inline constexpr const char* kNeighbour = "192.0.2.2";
+inline constexpr const char* kHostLan6 = "2001:db8::1";
+inline constexpr const char* kNeighbour6 = "2001:db8::2";
 inline constexpr const char* kMetadata = "169.254.169.254";
 
 class MemoryRecords : public Records {
