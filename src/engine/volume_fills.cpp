@@ -17,9 +17,7 @@ bool is_marked(const std::string& path) {
 }
 
 Result<void> unmark(const std::string& path) {
-    if (::removexattr(path.c_str(), runtime::kFillingMark) == 0 || errno == ENODATA ||
-        errno == ENOTSUP || errno == EROFS)
-        return {};
+    if (!is_marked(path) || ::removexattr(path.c_str(), runtime::kFillingMark) == 0) return {};
     return fail_errno("remove attribute {} of '{}'", runtime::kFillingMark, path);
 }
 
@@ -56,10 +54,12 @@ Result<VolumeFills::Turn> VolumeFills::wait(const std::vector<MountRecord>& moun
     std::set<std::string> full;
     for (const MountRecord& mount : mounts) {
         if (mount.type != "volume") continue;
-        if (!fills.contains(mount.name))
+        if (!fills.contains(mount.name)) {
             TRY(unmark(mount.source));
-        else if (!is_marked(mount.source) && !TRY(sys::list_dir(mount.source)).empty())
-            full.insert(mount.name);
+            continue;
+        }
+        const auto content = sys::list_dir(mount.source);
+        if (!content || (!content->empty() && !is_marked(mount.source))) full.insert(mount.name);
     }
     turn.give_up(full);
     for (const std::string& name : full) turn.names_.erase(name);
