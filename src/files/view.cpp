@@ -38,12 +38,12 @@ Result<void> lock(const View& view, sys::cred::CapSet keep, bool read_only) {
     for (const auto* layers : {&view.lowers, &view.bases}) {
         for (const Fd& layer : *layers) folders.push_back(layer.get());
     }
-    return archive::lock_up(
-        {.folders = folders,
-         .read_only = read_only,
-         .keep = keep,
-         .calls = {"flistxattr", "fgetxattr", "fstatfs", "sendfile", "copy_file_range"},
-         .descriptors = kDescriptors});
+    return archive::lock_up({.folders = folders,
+                             .read_only = read_only,
+                             .keep = keep,
+                             .calls = {"flistxattr", "fgetxattr", "fremovexattr", "fstatfs",
+                                       "sendfile", "copy_file_range"},
+                             .descriptors = kDescriptors});
 }
 
 Result<void> become_containers_root() {
