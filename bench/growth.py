@@ -3,16 +3,14 @@
 
     sudo bench/growth.py [--count 500] [BUILD]        default: build/release
 
-Creates that many networks, starts a container on each, and removes all again. Prints the median of every tenth as a bar, and the ratio of the last to the first.
+Creates that many networks, starts a container on each, and removes all again. Prints the median of
+every tenth as a bar, and the ratio of the last to the first.
 """
 import argparse
-import os
 import pathlib
 import statistics
-import subprocess
-import sys
 
-from engines import Engines, timed
+from engines import Engines, enter_namespaces, timed
 
 HERE = pathlib.Path(__file__).resolve().parent
 WIDTH = 50
@@ -31,13 +29,9 @@ def plot(what, seconds):
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("--count", type=int, default=500)
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("build", nargs="?", default=HERE.parent / "build/release")
     args = parser.parse_args()
-    if not args.inside:
-        os.execvp("unshare", ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child",
-                              "--mount-proc", sys.executable, __file__, "--inside", *sys.argv[1:]])
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    enter_namespaces()
     with Engines(str(args.build), peer=False) as engines:
         def each(*command):
             return [timed(["docker", *(word.format(n) for word in command)], engines.ours)

@@ -27,7 +27,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))
-from engines import Engines  # noqa: E402
+from engines import Engines, enter_namespaces  # noqa: E402
 from support import debian  # noqa: E402
 from support.registry import CONFIG, MANIFEST, Layout, Registry, digest_of  # noqa: E402
 
@@ -268,19 +268,14 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rootfs")
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("build", nargs="?", default=str(HERE.parent / "build/release"))
     args = parser.parse_args()
-    if not args.inside:
-        if not args.rootfs:
-            missing = debian.prepare()
-            if missing:
-                raise SystemExit(missing)
-            args.rootfs = str(debian.root_archive())
-        os.execvp("unshare", ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child",
-                              "--mount-proc", sys.executable, __file__, "--inside",
-                              "--rounds", str(args.rounds), "--rootfs", args.rootfs, args.build])
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    if not args.rootfs:  # before it is cut off from the mirrors
+        missing = debian.prepare()
+        if missing:
+            raise SystemExit(missing)
+        args.rootfs = str(debian.root_archive())
+    enter_namespaces()
     with Engines(args.build, networks=False) as engines:
         folder = pathlib.Path(engines.folder)
         measure(args, engines, folder)

@@ -11,20 +11,17 @@ published port, and the host to that port through loopback. Then medians of `doc
 import argparse
 import contextlib
 import json
-import os
 import pathlib
 import statistics
 import subprocess
-import sys
 import time
 
-from engines import Engines, timed
+from engines import Engines, enter_namespaces, timed
 
 HERE = pathlib.Path(__file__).resolve().parent
 # The programs of this machine and a place for their files, which the image lacks.
 TOOLS = [f"-v={where}:{there}:ro" for where, there in
          (("/usr", "/usr"), ("/usr/lib", "/lib"), ("/usr/lib64", "/lib64"))] + ["--tmpfs=/tmp"]
-SERVER = ["iperf3", "-s", "-p", "5201"]
 
 
 class Side:
@@ -39,15 +36,16 @@ class Side:
         return subprocess.run(["docker", *args], env=self.env, check=True, text=True,
                               stdout=subprocess.PIPE).stdout.strip()
 
-    def start(self, *command):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    def start(self, *command, stdout=subprocess.DEVNULL):
+        process = subprocess.Popen(command, stdout=stdout)
         self.processes.append(process)
         return process
 
     def prepare(self):
-        lan = self.start("unshare", "--net", "sleep", "infinity")
+        lan = self.start("unshare", "--net", "sh", "-c", "echo; exec sleep infinity",
+                         stdout=subprocess.PIPE)
+        lan.stdout.readline()  # it is in its namespace
         self.lan = ["nsenter", f"--net=/proc/{lan.pid}/ns/net"]
-        time.sleep(0.3)
         for command in (["ip", "link", "set", "lo", "up"],
                         ["ip", "link", "add", "lan", "type", "veth", "peer", "wan", "netns",
                          str(lan.pid)],
@@ -57,11 +55,11 @@ class Side:
         for command in (["ip", "addr", "add", "10.99.0.2/24", "dev", "wan"],
                         ["ip", "link", "set", "wan", "up"]):
             subprocess.run([*self.lan, *command], check=True)
-        self.start(*self.inside, *SERVER)
+        self.start(*self.inside, "iperf3", "-s")
         self.docker("network", "create", "bench")
         common = ("run", "-d", "--network", "bench", *TOOLS)
-        self.docker(*common, "--name", "server", "-p", "0.0.0.0:15201:5201", "busybox", "/usr/bin/iperf3",
-                    "-s")
+        self.docker(*common, "--name", "server", "-p", "0.0.0.0:15201:5201", "busybox",
+                    "/usr/bin/iperf3", "-s")
         self.docker(*common, "-i", "--name", "client", "busybox", "cat")
         network = json.loads(self.docker("network", "inspect", "bench"))[0]
         self.gateway = network["IPAM"]["Config"][0]["Gateway"]
@@ -132,12 +130,9 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=3)
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("build", nargs="?", default=HERE.parent / "build/release")
     args = parser.parse_args()
-    if not args.inside:
-        os.execvp("unshare", ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child",
-                              "--mount-proc", sys.executable, __file__, "--inside", *sys.argv[1:]])
+    enter_namespaces()
     measure(args, "dockerd", [])
     measure(args, "dockerd without proxy", ["--userland-proxy=false"])
 

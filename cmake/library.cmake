@@ -3,7 +3,7 @@
 if(COFFER_SANITIZE)
   set(headers <algorithm> <array> <chrono> <functional> <map> <memory> <mutex> <optional> <set> <span>
     <string> <thread> <variant> <vector>)
-  file(WRITE ${CMAKE_BINARY_DIR}/std.cpp "")
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/std.cpp CONTENT "")
   foreach(target coffer_std coffer_std_tests)
     add_library(${target} OBJECT ${CMAKE_BINARY_DIR}/std.cpp)
     target_link_libraries(${target} PRIVATE coffer_options)

@@ -1,68 +1,58 @@
 #include "engine/volume_fills.hpp"
 
-#include <sys/xattr.h>
+#include <fcntl.h>
 
 #include <algorithm>
-#include <map>
 
 #include "runtime/copy_up.hpp"
 #include "sys/file.hpp"
 
 namespace coffer::engine {
 
-namespace {
-
-bool is_marked(const std::string& path) {
-    return ::getxattr(path.c_str(), runtime::kFillingMark, nullptr, 0) >= 0;
+VolumeFills::Turn::~Turn() {
+    while (!names_.empty()) give_up(std::string(*names_.begin()));
 }
 
-Result<void> unmark(const std::string& path) {
-    if (!is_marked(path) || ::removexattr(path.c_str(), runtime::kFillingMark) == 0) return {};
-    return fail_errno("remove attribute {} of '{}'", runtime::kFillingMark, path);
-}
-
-}  // namespace
-
-void VolumeFills::Turn::give_up(const std::set<std::string>& names) {
-    if (names.empty()) return;
-    const std::lock_guard lock(fills_->mutex_);
-    for (const std::string& name : names) fills_->filling_.erase(name);
-    fills_->ended_.notify_all();
+void VolumeFills::Turn::give_up(const std::string& name) {
+    if (names_.erase(name) == 0) return;
+    fills_.filling_.lock()->erase(name);
+    fills_.ended_.notify_all();
 }
 
 Result<VolumeFills::Turn> VolumeFills::wait(const std::vector<MountRecord>& mounts,
                                             bool is_first_start) {
-    std::set<std::string> names;
-    std::map<std::string, std::string> fills;  // name -> path
+    std::set<std::string> used;
+    std::set<std::string> fills;
     for (const MountRecord& mount : mounts) {
         if (mount.type != "volume") continue;
-        names.insert(mount.name);
-        if (is_first_start && mount.copy_up) fills.emplace(mount.name, mount.source);
+        used.insert(mount.name);
+        if (is_first_start && mount.copy_up) fills.insert(mount.name);
     }
-    std::set<std::string> mine;
-    for (const auto& [name, path] : fills) mine.insert(name);
     {
         // All at once, so that no two wait for each other.
-        std::unique_lock lock(mutex_);
-        ended_.wait(lock, [&] {
-            return std::none_of(names.begin(), names.end(),
-                                [&](const auto& name) { return filling_.contains(name); });
+        auto filling = filling_.lock();
+        filling.wait(ended_, [&] {
+            return std::none_of(used.begin(), used.end(),
+                                [&](const auto& name) { return filling->contains(name); });
         });
-        filling_.insert(mine.begin(), mine.end());
+        filling->insert(fills.begin(), fills.end());
     }
-    Turn turn(this, std::move(mine));
-    std::set<std::string> full;
+    Turn turn(*this, fills);
     for (const MountRecord& mount : mounts) {
         if (mount.type != "volume") continue;
-        if (!fills.contains(mount.name)) {
-            TRY(unmark(mount.source));
+        const auto folder = sys::open_file(mount.source, O_RDONLY | O_DIRECTORY);
+        if (!folder) {
+            turn.give_up(mount.name);
             continue;
         }
-        const auto content = sys::list_dir(mount.source);
-        if (!content || (!content->empty() && !is_marked(mount.source))) full.insert(mount.name);
+        const bool half = runtime::is_half_copied(folder->get());
+        if (fills.contains(mount.name)) {
+            const auto content = sys::list_dir(folder->get());
+            if (!content || (!content->empty() && !half)) turn.give_up(mount.name);
+        } else if (half) {
+            TRY_CONTEXT(runtime::keep_half_copy(folder->get()), "volume '{}'", mount.name);
+        }
     }
-    turn.give_up(full);
-    for (const std::string& name : full) turn.names_.erase(name);
     return turn;
 }
 

@@ -3,12 +3,12 @@
 // thread.
 
 #include <condition_variable>
-#include <mutex>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "base/result.hpp"
+#include "base/sync.hpp"
 #include "engine/container.hpp"
 
 namespace coffer::engine {
@@ -18,21 +18,18 @@ class VolumeFills {
     // While it lives, its volumes are the caller's to fill, and who else uses one of them waits.
     class Turn {
       public:
-        Turn(VolumeFills* fills, std::set<std::string> names)
+        Turn(VolumeFills& fills, std::set<std::string> names)
             : fills_(fills), names_(std::move(names)) {}
-        ~Turn() { give_up(names_); }
-        Turn(Turn&& other) noexcept : fills_(other.fills_), names_(std::move(other.names_)) {
-            other.names_.clear();
-        }
+        ~Turn();
+        Turn(Turn&& other) noexcept : fills_(other.fills_) { names_.swap(other.names_); }
         Turn(const Turn&) = delete;
         Turn& operator=(const Turn&) = delete;
         Turn& operator=(Turn&&) = delete;
 
-      private:
-        friend class VolumeFills;
-        void give_up(const std::set<std::string>& names);
+        void give_up(const std::string& name);
 
-        VolumeFills* fills_;
+      private:
+        VolumeFills& fills_;
         std::set<std::string> names_;
     };
 
@@ -42,9 +39,8 @@ class VolumeFills {
     Result<Turn> wait(const std::vector<MountRecord>& mounts, bool is_first_start);
 
   private:
-    std::mutex mutex_;
+    Sync<std::set<std::string>> filling_;
     std::condition_variable ended_;
-    std::set<std::string> filling_;
 };
 
 }  // namespace coffer::engine

@@ -10,6 +10,8 @@
 //                A range is one element: its value is an address alone, so the port stays. One that
 //                goes to other ports is an element a port, since the kernel would take any free
 //                port of a range of values.
+//   refuse       what the host itself sends to a published port of ::1: the kernel has no route for
+//                the answers, and the client would wait
 //   forward      into a bridge come only answers and published ports; inside a bridge only what
 //                its network allows; an internal network neither sends nor receives
 //   postrouting  containers leave under the host's address. A published port is reached under the

@@ -18,6 +18,7 @@ namespace {
 
 using sys::Fd;
 
+constexpr const char* kMark = "user.coffer.filling";
 constexpr int kFolder = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK;
 
 Result<struct stat> status_of(int fd, const std::string& name) {
@@ -38,7 +39,7 @@ Result<void> copy_attributes(int from, int to, const std::string& name) {
     for (const std::string& key :
          split(std::string_view(names.data(), static_cast<std::size_t>(size)), '\0')) {
         if (key != "security.capability" && !key.starts_with("user.")) continue;
-        if (key == kFillingMark) continue;
+        if (key == kMark) continue;
         std::array<char, 65536> value{};
         const ssize_t length = ::fgetxattr(from, key.c_str(), value.data(), value.size());
         if (length < 0) return fail_errno("attribute {} of '{}'", key, name);
@@ -199,34 +200,37 @@ Result<void> remove_copy(int from, int to) {
     return {};
 }
 
-Result<void> unmark(int to) {
-    if (::fremovexattr(to, kFillingMark) == 0 || errno == ENODATA || errno == ENOTSUP) return {};
-    return fail_errno("remove attribute {}", kFillingMark);
-}
-
 Result<void> fill(int from, int to, FolderStatus status) {
     Links links{sys::RootedDir(TRY(sys::open_at(to, ".", kFolder))), {}};
     TRY(copy_children(links, from, to, ""));
     if (status == FolderStatus::Copied) TRY(copy_status(from, to, "."));
-    return unmark(to);
+    return keep_half_copy(to);
 }
 
 }  // namespace
 
+bool is_half_copied(int folder) {
+    return ::fgetxattr(folder, kMark, nullptr, 0) >= 0;
+}
+
+Result<void> keep_half_copy(int folder) {
+    if (!is_half_copied(folder) || ::fremovexattr(folder, kMark) == 0) return {};
+    return fail_errno("remove attribute {}", kMark);
+}
+
 Result<void> copy_up(int from, int to, FolderStatus status) {
     const Fd source = TRY(sys::open_at(from, ".", kFolder));
     const Fd target = TRY(sys::open_at(to, ".", kFolder));
-    if (::fgetxattr(target.get(), kFillingMark, nullptr, 0) >= 0)
+    if (is_half_copied(target.get()))
         TRY_CONTEXT(remove_copy(source.get(), target.get()), "remove half a copy");
     else if (!TRY(sys::list_dir(target.get())).empty())
         return {};
-    // Where there are no such attributes, what is cut off stays as it is.
-    const bool marked = ::fsetxattr(target.get(), kFillingMark, "", 0, 0) == 0;
+    ::fsetxattr(target.get(), kMark, "", 0, 0);  // there may be no such attributes
     auto filled = fill(source.get(), target.get(), status);
     if (filled) return {};
     // Half a copy would pass for a volume in use the next time.
     ignore(remove_copy(source.get(), target.get()), "the first error counts");
-    if (marked) ignore(unmark(target.get()), "the first error counts");
+    ignore(keep_half_copy(target.get()), "the first error counts");
     return filled;
 }
 

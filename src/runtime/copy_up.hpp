@@ -14,8 +14,11 @@ namespace coffer::runtime {
 // capabilities; nothing else is copied. `from` belongs to an image and others may write to `to`
 // meanwhile: no link of either is followed. A copy that fails is undone; one that is cut off leaves
 // its mark on `to`, and the next one is made instead of what has come of it.
-inline constexpr const char* kFillingMark = "user.coffer.filling";
 enum class FolderStatus : std::uint8_t { Copied, Kept };
 Result<void> copy_up(int from, int to, FolderStatus status);
+// Whether the mark is there. Where there are no user.* attributes, what is cut off has none.
+bool is_half_copied(int folder);
+// Half a copy is data from now on.
+Result<void> keep_half_copy(int folder);
 
 }  // namespace coffer::runtime

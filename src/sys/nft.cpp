@@ -135,18 +135,16 @@ Result<std::string> list_json(const std::string& commands) {
 }
 
 Result<void> run_here(const std::string& commands) {
-    Result<void> result;
-    std::thread([&] {
+    const auto work = [&]() -> Result<void> {
         // A low descriptor for the socket: in a copy of the file table, where 3 is made free.
-        if (::unshare(CLONE_FILES) != 0) {
-            result = fail_errno("copy the file table");
-            return;
-        }
+        if (::unshare(CLONE_FILES) != 0) return fail_errno("copy the file table");
         ::close(3);
         const std::lock_guard lock(one_at_a_time);
-        const auto context = open_context();
-        result = context ? apply(context->get(), commands) : Result<void>(Failure{context.error()});
-    }).join();
+        const Context context = TRY(open_context());
+        return apply(context.get(), commands);
+    };
+    Result<void> result;
+    std::thread([&] { result = work(); }).join();
     return result;
 }
 

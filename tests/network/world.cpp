@@ -3,58 +3,32 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/socket.h>
 
-#include <cstring>
 #include <thread>
 
 #include "base/sync.hpp"
 #include "sys/file.hpp"
 #include "sys/netlink.hpp"
 #include "sys/process.hpp"
+#include "sys/socket_address.hpp"
 
 namespace coffer::network::testing {
 namespace {
 
 constexpr int kPatience = 400;  // milliseconds
 
-// A socket address of either family.
-struct Name {
-    sockaddr_storage storage{};
-    socklen_t size = sizeof storage;
-
-    sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
-};
-
-Name name_of(const std::string& text, std::uint16_t port) {
-    const std::string bytes = parse_address(text).value_or(Address()).bytes();
-    Name name;
-    if (bytes.size() == 4) {
-        auto& ipv4 = reinterpret_cast<sockaddr_in&>(name.storage);
-        ipv4.sin_family = AF_INET;
-        ipv4.sin_port = htons(port);
-        std::memcpy(&ipv4.sin_addr, bytes.data(), bytes.size());
-        name.size = sizeof ipv4;
-    } else {
-        auto& ipv6 = reinterpret_cast<sockaddr_in6&>(name.storage);
-        ipv6.sin6_family = AF_INET6;
-        ipv6.sin6_port = htons(port);
-        std::memcpy(&ipv6.sin6_addr, bytes.data(), bytes.size());
-        name.size = sizeof ipv6;
-    }
-    return name;
+sys::SocketAddress name_of(const std::string& address, std::uint16_t port) {
+    return sys::SocketAddress::parse(address, port).value_or(sys::SocketAddress());
 }
-std::string text_of(const Name& name) {
-    const auto* address = reinterpret_cast<const sockaddr*>(&name.storage);
-    const void* bytes =
-        address->sa_family == AF_INET
-            ? static_cast<const void*>(&reinterpret_cast<const sockaddr_in*>(address)->sin_addr)
-            : &reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr;
-    char text[INET6_ADDRSTRLEN];
-    return ::inet_ntop(address->sa_family, bytes, text, sizeof text);
+std::string text_of(const sys::SocketAddress& name) {
+    char text[INET6_ADDRSTRLEN] = "";
+    ::getnameinfo(name.get(), name.size, text, sizeof text, nullptr, 0, NI_NUMERICHOST);
+    return text;
 }
 
 // A socket made inside the namespace.
@@ -125,13 +99,15 @@ struct Server::Impl {
             pollfd polls[2] = {{socket.get(), POLLIN, 0}, {cancel.fd(), POLLIN, 0}};
             ::poll(polls, 2, -1);
             if (polls[1].revents != 0) return;
-            Name peer;
+            sys::SocketAddress peer;
+            peer.size = sizeof peer.storage;
+            auto* address = reinterpret_cast<sockaddr*>(&peer.storage);
             if (kind == Kind::Tcp) {
-                const sys::Fd client(::accept4(socket.get(), peer.get(), &peer.size, SOCK_CLOEXEC));
+                const sys::Fd client(::accept4(socket.get(), address, &peer.size, SOCK_CLOEXEC));
                 ignore(sys::write_all(client.get(), text_of(peer)), "the client asks again");
             } else {
                 char buffer[64];
-                ::recvfrom(socket.get(), buffer, sizeof buffer, 0, peer.get(), &peer.size);
+                ::recvfrom(socket.get(), buffer, sizeof buffer, 0, address, &peer.size);
                 const std::string text = text_of(peer);
                 ::sendto(socket.get(), text.data(), text.size(), 0, peer.get(), peer.size);
             }
@@ -142,9 +118,8 @@ struct Server::Impl {
 Server::Server(int netns, Kind kind, const std::string& address, std::uint16_t port)
     : impl_(std::make_unique<Impl>()) {
     impl_->kind = kind;
-    auto name = name_of(address, port);
-    impl_->socket =
-        socket_in(netns, name.storage.ss_family, kind == Kind::Tcp ? SOCK_STREAM : SOCK_DGRAM);
+    const auto name = name_of(address, port);
+    impl_->socket = socket_in(netns, name.family(), kind == Kind::Tcp ? SOCK_STREAM : SOCK_DGRAM);
     const int on = 1;
     ::setsockopt(impl_->socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     ::setsockopt(impl_->socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
@@ -159,8 +134,8 @@ Server::~Server() {
 }
 
 std::string ask_tcp(int netns, const std::string& address, std::uint16_t port) {
-    auto name = name_of(address, port);
-    const sys::Fd fd = socket_in(netns, name.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK);
+    const auto name = name_of(address, port);
+    const sys::Fd fd = socket_in(netns, name.family(), SOCK_STREAM | SOCK_NONBLOCK);
     ::connect(fd.get(), name.get(), name.size);
     char buffer[64];
     if (!readable(fd.get())) return "";
@@ -169,8 +144,8 @@ std::string ask_tcp(int netns, const std::string& address, std::uint16_t port) {
 }
 
 std::string ask_udp(int netns, const std::string& address, std::uint16_t port) {
-    auto name = name_of(address, port);
-    const sys::Fd fd = socket_in(netns, name.storage.ss_family, SOCK_DGRAM);
+    const auto name = name_of(address, port);
+    const sys::Fd fd = socket_in(netns, name.family(), SOCK_DGRAM);
     ::sendto(fd.get(), "x", 1, 0, name.get(), name.size);
     char buffer[64];
     if (!readable(fd.get())) return "";
