@@ -1,6 +1,7 @@
 #include "network/bridge_guard.hpp"
 
 #include "base/text.hpp"
+#include "sys/netlink.hpp"
 
 namespace coffer::network::guard {
 namespace {
@@ -50,16 +51,9 @@ struct Member {
     std::string bytes;
 };
 
-std::string bytes_of(const std::string& mac) {
-    std::string bytes;
-    for (const std::string& part : split(mac, ':'))
-        bytes += static_cast<char>(std::stoul(part, nullptr, 16));
-    return bytes;
-}
-
 // The address of IPv6 that an interface gives itself, RFC 4291 appendix A.
 Address link_local_of(const std::string& mac) {
-    std::string bytes = bytes_of(mac);
+    std::string bytes = sys::netlink::mac_bytes(mac);
     bytes[0] = static_cast<char>(bytes[0] ^ 2);
     const std::string address =
         std::string("\xfe\x80\0\0\0\0\0\0", 8) + bytes.substr(0, 3) + "\xff\xfe" + bytes.substr(3);
@@ -71,7 +65,8 @@ std::vector<Member> members_of(const Port& port) {
     if (port.isolated) members.push_back({"coffer_isolated", {}, {}});
     if (port.pins_mac) members.push_back({"coffer_pinned", {}, {}});
     if (port.pins_mac || port.pins_addresses)
-        members.push_back({"coffer_macs", port.mac, bytes_of(port.mac) + std::string(2, '\0')});
+        members.push_back(
+            {"coffer_macs", port.mac, sys::netlink::mac_bytes(port.mac) + std::string(2, '\0')});
     if (!port.pins_addresses) return members;
     members.push_back({"coffer_guarded", {}, {}});
     std::vector<Address> addresses = port.addresses;

@@ -80,20 +80,21 @@ Result<void> Networks::Impl::pin(const Network& network, const Endpoint& before,
 }
 
 Result<void> Networks::set_egress(Endpoint& endpoint, const std::string& policy) {
+    const bool wired = !endpoint.mac.empty();
+    const Network network = wired ? TRY(get(endpoint.network_id)) : Network();
     Endpoint changed = endpoint;
     changed.egress = policy;
-    const auto enter = [&](const Endpoint& now) {
+    const auto enter = [&](const std::string& text) {
         auto locked = impl_->state.lock();
         if (KnownNetwork* known = locked->find_endpoint(endpoint))
-            known->endpoints.at(endpoint.id).egress = now.egress;
+            known->endpoints.at(endpoint.id).egress = text;
     };
-    enter(changed);
-    if (!endpoint.mac.empty()) {
-        const Network network = TRY(get(endpoint.network_id));
+    enter(policy);
+    if (wired) {
         auto done = impl_->pin(network, endpoint, changed);
         if (done) done = impl_->egress.set(subject_of(network, endpoint), policy);
         if (!done) {
-            enter(endpoint);
+            enter(endpoint.egress);
             ignore(impl_->pin(network, changed, endpoint), "made again when somebody changes it");
             return done;
         }

@@ -81,13 +81,6 @@ class Request {
     nl_msg* message_;
 };
 
-std::array<unsigned char, 6> mac_bytes(const std::string& text) {
-    std::array<unsigned char, 6> mac{};
-    for (std::size_t i = 0; i < mac.size() && i * 3 + 2 <= text.size(); ++i)
-        mac[i] = static_cast<unsigned char>(std::stoul(text.substr(i * 3, 2), nullptr, 16));
-    return mac;
-}
-
 ifinfomsg link_header(int index = 0, bool up = false) {
     ifinfomsg header{};
     header.ifi_family = AF_UNSPEC;
@@ -256,6 +249,13 @@ void Batch::add_bridge(const Bridge& bridge) {
     if (bridge.mtu != 0) request.put(IFLA_MTU, bridge.mtu);
     request.nest(IFLA_LINKINFO, [&] { request.put(IFLA_INFO_KIND, "bridge"); });
     impl_->add(format("create bridge '{}'", bridge.name), request);
+}
+
+std::string mac_bytes(const std::string& text) {
+    std::string mac(6, '\0');
+    for (std::size_t i = 0; i < mac.size() && i * 3 + 2 <= text.size(); ++i)
+        mac[i] = static_cast<char>(std::stoul(text.substr(i * 3, 2), nullptr, 16));
+    return mac;
 }
 
 void Batch::add_veth(const Veth& veth) {

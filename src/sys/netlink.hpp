@@ -50,6 +50,8 @@ struct Veth {
     std::string peer_mac;
     bool no_arp = false;  // neither end asks for addresses
 };
+// The 6 bytes of a hardware address like "02:42:0a:01:00:02".
+std::string mac_bytes(const std::string& text);
 inline constexpr std::uint32_t kMainTable = 254;
 // Which packets of IPv4 are routed by which table.
 struct Rule {
