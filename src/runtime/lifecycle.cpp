@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -14,6 +13,7 @@
 #include "runtime/listener.hpp"
 #include "runtime/making.hpp"
 #include "sys/clone.hpp"
+#include "sys/signal.hpp"
 
 namespace coffer::runtime {
 
@@ -22,17 +22,14 @@ namespace {
 constexpr std::size_t kSpecLimit = 16U << 20U;
 constexpr std::chrono::seconds kDeathLimit{10};
 
-Result<void> send_signal(int pidfd, int signal) {
-    if (::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0) != 0) {
-        return fail_errno("send signal {}", signal);
-    }
-    return {};
+// NotFound when it has ended.
+Result<void> send_signal(const Inspection& container, int signal) {
+    const sys::Fd pidfd = TRY(open_init(container));
+    return sys::signals::send(pidfd.get(), signal);
 }
 
 void stop(const State& state) {
-    if (const auto pidfd = open_init({state, Status::Running})) {
-        ignore(send_signal(pidfd->get(), SIGKILL), "it may have ended");
-    }
+    ignore(send_signal({state, Status::Running}, SIGKILL), "it may have ended");
 }
 
 // What a failure asks for: the container is stopped, its removal is the caller's.
@@ -191,8 +188,7 @@ Result<void> Containers::kill(const std::string& id, int signal, Whom whom) cons
     if (whom == Whom::All && group) {
         TRY(group->signal_all(signal));
     } else if (whom == Whom::Init || container.status != Status::Stopped) {
-        const sys::Fd pidfd = TRY(open_init(container));
-        TRY(send_signal(pidfd.get(), signal));
+        TRY(send_signal(container, signal));
     }
     // A frozen process dies once it is thawed.
     if (signal == SIGKILL && container.status == Status::Paused) return group->thaw();
@@ -213,8 +209,8 @@ Result<void> Containers::remove(const std::string& id, Force force) const {
                     to_text(TRY(inspect(id)).status));
     }
     if (status == Status::Running || status == Status::Created) {
-        const sys::Fd pidfd = TRY(open_init({state, status}));
-        TRY(send_signal(pidfd.get(), SIGKILL));
+        auto killed = send_signal({state, status}, SIGKILL);
+        if (!killed && killed.error().code != Code::NotFound) return killed;
         if (const auto group = open_cgroup(state)) {
             ignore(group->thaw(), "without a freezer nothing is frozen");
         }

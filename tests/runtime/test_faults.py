@@ -108,6 +108,21 @@ class Faults(RuntimeTest):
             gone = wait_until(lambda: not process_ids() - before, 3)
             self.assertTrue(gone, f"step {n}")
 
+    def test_what_ends_while_it_is_deleted_is_deleted(self):
+        self.start(self.bundle("sleep", "100"), "one")
+        log = self.dir / "calls"
+        deletion = subprocess.Popen(["strace", "-f", "-qq", "-o", log, "-e", "trace=pidfd_open,pidfd_send_signal",
+                                     "-e", "inject=pidfd_send_signal:delay_enter=1000000", self.program,
+                                     "--root", self.state, "delete", "--force", "one"],
+                                    stderr=subprocess.PIPE, text=True)
+        # It has looked, and is about to send its signal.
+        self.assertTrue(wait_until(lambda: log.exists() and "pidfd_open" in log.read_text()))
+        os.kill(self.inspect("one")["pid"], signal.SIGKILL)
+        self.assertEqual(deletion.communicate(timeout=20)[1], "")
+        self.assertEqual(deletion.returncode, 0)
+        self.assertIn("ESRCH", log.read_text())
+        self.check_gone("delete")
+
     def test_killed_at_any_time(self):
         bundle = self.bundle_with_everything("sleep", "100")
         end = time.monotonic() + CYCLES_FOR
